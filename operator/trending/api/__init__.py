@@ -1,0 +1,1 @@
+"""The resource `TrendingSchedule`: its spec and status as models, and the CRD made from them."""
