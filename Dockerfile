@@ -12,7 +12,13 @@ FROM ${BASE} AS dependencies
 RUN python3 -c 'import sys; found = sys.version_info[:2]; sys.exit(f"BASE has Python {found}, not 3.11" if found != (3, 11) else 0)' \
  && python3 -m venv --without-pip /opt/trending
 COPY build/image/dependencies /opt/trending/lib/python3.11/site-packages
-RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/trending/lib
+# The Kubernetes client is 126 MB of generated code when compiled, and imports it class by class. It comes twice: the operator
+# uses the asynchronous one (kubernetes.aio), of which the compiled form is enough; of the other one the classes go.
+RUN cd /opt/trending/lib/python3.11/site-packages \
+ && find kubernetes/client/api kubernetes/client/models -name '*.py' ! -name '__init__.py' -delete \
+ && python3 -m compileall -q -j 0 -b --invalidation-mode unchecked-hash kubernetes/aio/client/api kubernetes/aio/client/models \
+ && find kubernetes/aio/client/api kubernetes/aio/client/models -name '*.py' -delete \
+ && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash .
 
 # The project's own wheel, unpacked.
 FROM ${BASE} AS project

@@ -8,7 +8,6 @@ Both kinds keep one contract, so that the Dockerfile and the manifests need not 
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,16 @@ from tests.cluster.versions import POSTGRES_IMAGE, PYTHON_IMAGE
 POSTGRES_UID = 999
 POSTGRES_BINARIES = "/usr/lib/postgresql/15/bin"
 POSTGRES_TAG = "trending-postgres:15"
+POSTGRES_UNWANTED = (
+    # LLVM only speeds some queries up; where its module is absent the server goes without. It was loaded by z3 and itself.
+    *("usr/lib/postgresql/15/lib/bitcode", "usr/lib/postgresql/15/lib/llvmjit*", "usr/lib/*/libLLVM*", "usr/lib/*/libz3*"),
+    # Debian's tools around the server are written in Perl; the server is not
+    *("usr/share/perl", "usr/share/perl5", "usr/lib/*/perl", "usr/lib/*/libperl.so*", "usr/share/i18n"),
+    # the cluster that the package makes while it is installed
+    *("var/lib/postgresql/15", "etc/postgresql/15"),
+)
+PYTHON_UNWANTED = ("usr/lib/*/gconv", "usr/share/zoneinfo", "usr/lib/python3*/pydoc_data", "usr/lib/python3*/lib2to3")
+"""Python has codecs of its own, and the operator its zones from the tzdata package."""
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -41,33 +50,34 @@ def _finish_python(_root: Path, _log: Path) -> None:
 
 
 def _finish_postgres(root: Path, log: Path) -> None:
-    """Give the user the official image's number, drop the cluster that the package made, and the compiler of its JIT."""
+    """Give the user the official image's number."""
     chroot = debian_root.chroot
-    for removed in ("var/lib/postgresql/15", "etc/postgresql/15"):
-        shutil.rmtree(root / removed, ignore_errors=True)
     chroot(root, "groupmod", "--gid", str(POSTGRES_UID), "postgres", log=log)
     chroot(root, "usermod", "--uid", str(POSTGRES_UID), "postgres", log=log)
     chroot(root, "chown", "--recursive", "postgres:postgres", "/var/lib/postgresql", "/var/run/postgresql", log=log)
     chroot(root, "chmod", "2775", "/var/run/postgresql", log=log)
-    # LLVM is 120 MB and only speeds some queries up; the server goes without where its module is absent
-    for library in root.glob("usr/lib/*/libLLVM*"):
-        library.unlink()
-    shutil.rmtree(root / "usr/lib/postgresql/15/lib/bitcode", ignore_errors=True)
-    (root / "usr/lib/postgresql/15/lib/llvmjit.so").unlink()
 
-
-_REVISION = debian_root.revision_of(Path(__file__))
 
 PYTHON_BASE = Base(
     official=PYTHON_IMAGE,
     root=Root(
-        name="python-base", packages=("ca-certificates", "python3"), finish=_finish_python, revision="none"
+        name="python-base",
+        packages=("ca-certificates", "python3"),
+        unwanted=PYTHON_UNWANTED,
+        finish=_finish_python,
+        revision="none",
     ),
     changes=(f"ENV PATH={SYSTEM_PATH}", "ENV LANG=C.UTF-8", 'CMD ["python3"]'),
 )
 POSTGRES_BASE = Base(
     official=POSTGRES_IMAGE,
-    root=Root(name="postgres-base", packages=("postgresql-15",), finish=_finish_postgres, revision=_REVISION),
+    root=Root(
+        name="postgres-base",
+        packages=("postgresql-15",),
+        unwanted=POSTGRES_UNWANTED,
+        finish=_finish_postgres,
+        revision="1",
+    ),
     changes=(
         f"ENV PATH={POSTGRES_BINARIES}:{SYSTEM_PATH}",
         "ENV LANG=C.UTF-8",

@@ -27,11 +27,13 @@ RUBBISH = (
 class Root:
     """What a Debian file system holds, and what is done to it after debootstrap.
 
-    `finish` gets the root and the log; `revision` names what it does, so that a change of it makes a new root.
+    `finish` gets the root and the log; `revision` names what it does, so that a change of it makes a new root. `unwanted`
+    are patterns of what goes in the end.
     """
 
     name: str
     packages: Sequence[str]
+    unwanted: Sequence[str] = ()
     finish: Callable[[Path, Path], None]
     revision: str
 
@@ -43,7 +45,7 @@ class Root:
                 "suite": NODE_SUITE,
                 "packages": " ".join(self.packages),
                 "finish": self.revision,
-                "trim": " ".join(RUBBISH),
+                "trim": " ".join((*RUBBISH, *self.unwanted)),
                 "machine": debian.multiarch(),
             },
         )
@@ -69,15 +71,15 @@ def _make(root: Root, into: Path, folders: Folders, cache: StepCache, log: Path)
         argv += [f"--include={','.join(root.packages)}", NODE_SUITE, here, debian.mirror()]
         process.run(argv, what="debootstrap", log=log, env={"PATH": _path(programs)})
         root.finish(here, log)
-        trim(here)
+        trim(here, (*RUBBISH, *root.unwanted))
         pack(here, into / TARBALL, log=log)
     finally:
         _remove(here)
 
 
-def trim(root: Path) -> None:
+def trim(root: Path, patterns: Sequence[str]) -> None:
     """Remove what no program reads: package lists, archives, logs, documentation, translations, the mirror's address."""
-    for pattern in RUBBISH:
+    for pattern in patterns:
         for path in root.glob(pattern):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
