@@ -25,10 +25,13 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from tests.postgres.certificates import make_certificates
+
 BINARIES = Path("/usr/lib/postgresql/15/bin")
 SYSTEM_USER = "trending-test"  # used when the tests run as root, which initdb refuses
 ADMIN = "postgres"  # superuser
 OWNER = "discovery"  # plain role that owns every test database, as an application's role does
+CERTIFIED = "discovery-certified"  # plain role that gets in by its client certificate only
 
 _GUARD = """
 binaries=$1 folder=$2 port=$3
@@ -54,22 +57,33 @@ log_statement = none
 # Nobody may rely on the server's zone: a session that forgets to set its own is caught here.
 timezone = 'America/Los_Angeles'
 log_timezone = UTC
+ssl = on
+ssl_ca_file = '{folder}/tls/ca.crt'
+ssl_cert_file = '{folder}/tls/server.crt'
+ssl_key_file = '{folder}/tls/server.key'
 """
 
 _ACCESS = """
 local all all trust
+hostssl all discovery-certified 127.0.0.1/32 cert
+host all discovery-certified 127.0.0.1/32 reject
 host all all 127.0.0.1/32 scram-sha-256
 """
 
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A running server. The socket's folder is closed to other users; TCP asks for passwords (scram)."""
+    """A running server. Its socket's folder is closed to other users; TCP asks for passwords (scram), TLS or not."""
 
     folder: Path
     port: int
     # Characters that must be escaped in a URI, so that nobody's code gets by without.
     passwords: dict[str, str] = field(repr=False)
+
+    @property
+    def certificates(self) -> Path:
+        """The folder of ca.crt, by which the server shows who it is, other-ca.crt, client.crt and client.key."""
+        return self.folder / "tls"
 
     def uri(self, database: str, *, role: str = OWNER) -> str:
         """The TCP connection URI of a database, password included."""
@@ -159,12 +173,16 @@ def running_server() -> Iterator[PostgresServer]:
     try:
         if user is not None:
             os.chown(folder, user.pw_uid, user.pw_gid)
+        make_certificates(folder / "tls", client=CERTIFIED)
+        if user is not None:
+            for path in (folder / "tls", folder / "tls" / "server.key"):
+                os.chown(path, user.pw_uid, user.pw_gid)
         passwords = {role: f"p@ss/{secrets.token_hex(8)}%" for role in (ADMIN, OWNER)}
         _initialise(folder, user, passwords[ADMIN])
         guard, port = _start(folder, user)
         try:
             server = PostgresServer(folder=folder, port=port, passwords=passwords)
-            _create_owner(server)
+            _create_roles(server)
             yield server
         finally:
             guard.communicate(timeout=60)  # closes the pipe: the guard stops the server and removes the folder
@@ -257,8 +275,9 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _create_owner(server: PostgresServer) -> None:
+def _create_roles(server: PostgresServer) -> None:
     with server.connect("postgres") as connection:
         connection.execute(
             sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(OWNER), server.passwords[OWNER])
         )
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(CERTIFIED)))

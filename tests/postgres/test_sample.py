@@ -113,8 +113,7 @@ def test_the_smallest_sample_loads(database: Database) -> None:
         "aggregate_interval_plays WHERE week_listen_counts > 0 AND month_listen_counts > week_listen_counts",
         "trending_params WHERE repost_year_count > repost_month_count AND repost_month_count > repost_week_count",
         "trending_params WHERE save_count > save_year_count",
-        "saves JOIN reposts USING (user_id)"
-        " WHERE save_item_id = repost_item_id AND save_type::text = repost_type::text",
+        "saves JOIN reposts USING (user_id) WHERE save_item_id = repost_item_id AND save_type = 'track'",
         "users WHERE is_current AND (cover_photo IS NOT NULL) <> (cover_photo_sizes IS NOT NULL)",
         "users WHERE is_current AND cover_photo IS NULL AND cover_photo_sizes IS NULL",
         "users WHERE is_current AND bio IS NULL",

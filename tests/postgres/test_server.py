@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.postgres.server import Database
+from tests.postgres.server import CERTIFIED, Database
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +28,24 @@ def test_the_uri_reaches_the_database_with_its_password_and_not_with_another(dat
         assert connection.info.dbname == database.name
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(database.uri.replace("p%40ss", "wrong"))
+
+
+def test_a_client_can_check_who_the_server_is(database: Database) -> None:
+    folder = database.server.certificates
+    with psycopg.connect(database.uri, sslmode="verify-full", sslrootcert=str(folder / "ca.crt")) as connection:
+        assert connection.execute("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchall() == [(True,)]
+    with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
+        psycopg.connect(database.uri, sslmode="verify-full", sslrootcert=str(folder / "other-ca.crt"))
+
+
+def test_a_role_with_a_certificate_gets_in_by_that_only(database: Database) -> None:
+    folder = database.server.certificates
+    uri = f"postgresql://{CERTIFIED}@127.0.0.1:{database.server.port}/{database.name}"
+    certificate, key = str(folder / "client.crt"), str(folder / "client.key")
+    with psycopg.connect(uri, sslmode="require", sslcert=certificate, sslkey=key) as connection:
+        assert connection.execute("SELECT current_user").fetchall() == [(CERTIFIED,)]
+    with pytest.raises(psycopg.OperationalError, match="requires a valid client certificate"):
+        psycopg.connect(uri, sslmode="require")
 
 
 def test_the_log_tells_of_a_session_that_waited_for_a_lock(database: Database) -> None:
