@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from functools import cache
 
 LISTEN, WINDOW_REPOST, WINDOW_SAVE, REPOST, SAVE = 1, 50, 1, Fraction(1, 4), Fraction(1, 100)  # N, F, O, r, i
 DECAY, MIN_FOLLOWERS = 100_000, 3  # q, y
@@ -114,8 +115,9 @@ def year_before(now: datetime) -> datetime:
 
 def interval_plays(tables: Tables, now: datetime) -> dict[int, IntervalPlays]:
     """The rows that aggregate_interval_plays must have when refreshed at `now`, by track."""
-    week = Counter(track_id for track_id, created_at in tables.plays if created_at > week_before(now))
-    month = Counter(track_id for track_id, created_at in tables.plays if created_at > month_before(now))
+    week_edge, month_edge = week_before(now), month_before(now)
+    week = Counter(track_id for track_id, created_at in tables.plays if created_at > week_edge)
+    month = Counter(track_id for track_id, created_at in tables.plays if created_at > month_edge)
     return {
         track.track_id: IntervalPlays(
             track.track_id, track.genre, track.created_at, week[track.track_id], month[track.track_id]
@@ -193,6 +195,7 @@ def age_in_days(release_date: datetime | None, created_at: datetime, now: dateti
     return (now - released).days
 
 
+@cache
 def decay(age: int, time_range: str) -> Decimal:
     """What an age in whole days leaves of a score: 1 within the time range, falling to 1/q at twice its length."""
     days = DAYS[time_range]
