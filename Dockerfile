@@ -2,8 +2,7 @@
 #
 # `make image` builds it. It first installs what goes in into build/image/, from uv.lock with its hashes, on the machine that
 # builds: so nothing is downloaded in here, and a network whose certificate authority only that machine knows does no harm.
-# By hand: `make image-files`-like preparation is `python -m tests.cluster image`; any base with Python 3.11 will do:
-#   docker build --build-arg BASE=python:3.11.16-slim-bookworm .
+# Afterwards `docker build --build-arg BASE=<any image with Python 3.11> .` builds it again on another base.
 ARG BASE=python:3.11.16-slim-bookworm
 
 # The dependencies, which change seldom: a virtual environment without pip, compiled ahead, since the root is read-only later.

@@ -13,7 +13,9 @@ from tests.cluster.operator_image import TAG
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.cluster", description="A real Kubernetes cluster for tests and demonstration.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.cluster", description="A real Kubernetes cluster for tests and demonstration."
+    )
     commands = parser.add_subparsers(dest="verb", required=True, metavar="verb")
     commands.add_parser("up", help="bring the cluster up, or check the one that is up")
     commands.add_parser("down", help="remove the cluster, and the engine where `up` started it")
@@ -42,7 +44,9 @@ def _answer(asked: argparse.Namespace) -> None:
         case "purge":
             verbs.purge()
         case "env":
-            sys.stdout.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in verbs.environment().items())
+            sys.stdout.writelines(
+                f"export {name}={shlex.quote(value)}\n" for name, value in verbs.environment().items()
+            )
         case "image":
             verbs.build_image(asked.tag)
         case "postgres-image":

@@ -24,8 +24,13 @@ POSTGRES_UID = 999
 POSTGRES_BINARIES = "/usr/lib/postgresql/15/bin"
 POSTGRES_TAG = "trending-postgres:15"
 POSTGRES_UNWANTED = (
-    # LLVM only speeds some queries up; where its module is absent the server goes without. It was loaded by z3 and itself.
-    *("usr/lib/postgresql/15/lib/bitcode", "usr/lib/postgresql/15/lib/llvmjit*", "usr/lib/*/libLLVM*", "usr/lib/*/libz3*"),
+    # LLVM only speeds some queries up; where its module is absent the server goes without
+    *(
+        "usr/lib/postgresql/15/lib/bitcode",
+        "usr/lib/postgresql/15/lib/llvmjit*",
+        "usr/lib/*/libLLVM*",
+        "usr/lib/*/libz3*",
+    ),
     # Debian's tools around the server are written in Perl; the server is not
     *("usr/share/perl", "usr/share/perl5", "usr/lib/*/perl", "usr/lib/*/libperl.so*", "usr/share/i18n"),
     # the cluster that the package makes while it is installed
@@ -95,7 +100,9 @@ def provide(base: Base, *, engine: Engine, folders: Folders, cache: StepCache) -
             return tag
     if pull(base.official, engine=engine, folders=folders):
         return base.official
-    with step(f"Making {made} with debootstrap, since {base.official} cannot be pulled", usually="45 s; 3 s when cached"):
+    with step(
+        f"Making {made} with debootstrap, since {base.official} cannot be pulled", usually="45 s; 3 s when cached"
+    ):
         tarball = debian_root.build(base.root, folders, cache)
         log = folders.logs / f"{base.root.name}.log"
         engine.import_root(tarball, made, list(base.changes), log=log)

@@ -1,7 +1,7 @@
 """Results of slow steps, kept by a hash of their inputs and trusted only while their own hashes hold.
 
-A result is a folder of plain files beside a MANIFEST.json with the inputs and each file's SHA-256. It is made in a folder
-of its own and renamed into place, so a reader sees all of it or nothing.
+A result is a folder of plain files beside a MANIFEST.json with the inputs and each file's SHA-256. It is made in a
+folder of its own and renamed into place, so a reader sees all of it or nothing.
 """
 
 from __future__ import annotations

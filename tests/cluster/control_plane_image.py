@@ -16,7 +16,16 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.folders import SOURCES
 
 PROGRAMS = (
-    *("usr/bin/dash", "usr/bin/cat", "usr/bin/rm", "usr/bin/mkdir", "usr/bin/sleep", "usr/bin/ls", "usr/bin/kmod", "usr/bin/ip"),
+    *(
+        "usr/bin/dash",
+        "usr/bin/cat",
+        "usr/bin/rm",
+        "usr/bin/mkdir",
+        "usr/bin/sleep",
+        "usr/bin/ls",
+        "usr/bin/kmod",
+        "usr/bin/ip",
+    ),
     *("usr/sbin/xtables-nft-multi", "usr/sbin/xtables-legacy-multi", "usr/sbin/nft", "usr/sbin/conntrack"),
 )
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubectl")
@@ -59,7 +68,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _libraries(root: Path, files: list[str]) -> list[str]:
-    """The libraries that the loader finds for the files, relative to the root; raises ClusterError where one is missing."""
+    """The libraries that the loader finds for the files, relative to the root; raises ClusterError without one."""
     listed = subprocess.run(["chroot", root, "ldd", *files], check=False, capture_output=True, text=True)
     missing = [line.strip() for line in listed.stdout.splitlines() if "not found" in line]
     if missing or not listed.stdout:

@@ -21,7 +21,7 @@ KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrin
 
 
 def why_not_here() -> str | None:
-    """Say what keeps this machine from building Debian file systems and starting an engine, or None where nothing does."""
+    """Say what keeps this machine from making Debian file systems and starting an engine; None where nothing does."""
     if not Path("/etc/debian_version").exists() or not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         return "this machine is not Debian"
     if os.geteuid() != 0:

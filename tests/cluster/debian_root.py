@@ -27,8 +27,8 @@ RUBBISH = (
 class Root:
     """What a Debian file system holds, and what is done to it after debootstrap.
 
-    `finish` gets the root and the log; `revision` names what it does, so that a change of it makes a new root. `unwanted`
-    are patterns of what goes in the end.
+    `unwanted` are patterns of what goes in the end. `finish` gets the root and the log; `revision` names what it does:
+    a change of it makes a new root.
     """
 
     name: str
@@ -60,14 +60,23 @@ def build(root: Root, folders: Folders, cache: StepCache) -> Path:
 def _make(root: Root, into: Path, folders: Folders, cache: StepCache, log: Path) -> None:
     obstacle = debian.why_not_here()
     if obstacle:
-        raise ClusterError(f"A Debian base image has to be made, since none can be pulled, and {obstacle}: run this as root on Debian")
+        raise ClusterError(
+            f"A Debian base image has to be made, since none can be pulled, and {obstacle}: run this as root on Debian"
+        )
     programs = install(folders, cache, log=log)
     here = folders.work / root.name
     _remove(here)
     here.mkdir(parents=True)
     try:
         # debootstrap's mounts live in a mount namespace of their own: they end with it, however it ends
-        argv = ["unshare", "--mount", "--propagation", "private", programs / "debootstrap", "--variant=minbase"]
+        argv: list[str | Path] = [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            programs / "debootstrap",
+            "--variant=minbase",
+        ]
         argv += [f"--include={','.join(root.packages)}", NODE_SUITE, here, debian.mirror()]
         process.run(argv, what="debootstrap", log=log, env={"PATH": _path(programs)})
         root.finish(here, log)
@@ -78,7 +87,7 @@ def _make(root: Root, into: Path, folders: Folders, cache: StepCache, log: Path)
 
 
 def trim(root: Path, patterns: Sequence[str]) -> None:
-    """Remove what no program reads: package lists, archives, logs, documentation, translations, the mirror's address."""
+    """Remove what no program reads: package lists, logs, documentation, translations, the mirror's address."""
     for pattern in patterns:
         for path in root.glob(pattern):
             if path.is_dir() and not path.is_symlink():
@@ -90,7 +99,18 @@ def trim(root: Path, patterns: Sequence[str]) -> None:
 def pack(root: Path, tarball: Path, *, log: Path) -> None:
     """Tar a folder in a fixed order with owners by number; the same files give the same bytes but for their times."""
     process.run(
-        ["tar", "--create", "--sort=name", "--numeric-owner", "--one-file-system", "--file", tarball, "--directory", root, "."],
+        [
+            "tar",
+            "--create",
+            "--sort=name",
+            "--numeric-owner",
+            "--one-file-system",
+            "--file",
+            tarball,
+            "--directory",
+            root,
+            ".",
+        ],
         what=f"Packing {root.name}",
         log=log,
     )
@@ -105,7 +125,9 @@ def replace_line(path: Path, pattern: str, replacement: str) -> None:
     """Replace the one match of a regular expression in a file; raises ClusterError where there is not exactly one."""
     text, count = re.subn(pattern, replacement, path.read_text(), flags=re.MULTILINE)
     if count != 1:
-        raise ClusterError(f"{path} was expected to hold {pattern!r} once and holds it {count} times: its package has changed")
+        raise ClusterError(
+            f"{path} was expected to hold {pattern!r} once and holds it {count} times: its package has changed"
+        )
     path.write_text(text)
 
 

@@ -1,7 +1,7 @@
 """The Docker engine: one that answers is used, else one is started from Debian's packages.
 
-The started engine keeps to itself: its programs are unpacked rather than installed, and data root, state, socket, pid file
-and log lie in one folder. Every clone of the repository finds it there.
+The started engine keeps to itself: its programs are unpacked rather than installed, and data root, state, socket, pid
+file and log lie in one folder. Every clone of the repository finds it there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster import debian, process, subnets
+from tests.cluster import debian, process, state, subnets
 from tests.cluster.cache import Step, StepCache
 from tests.cluster.console import step
 from tests.cluster.errors import ClusterError
@@ -38,6 +38,7 @@ PROGRAMS = {
     "usr/sbin/xtables-nft-multi": "xtables-nft-multi",
 }
 TABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
+IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 INSTALL_DOCKER = "install Docker (https://docs.docker.com/engine/install/) and start it"
 
 
@@ -84,7 +85,9 @@ def find_or_start(folders: Folders, cache: StepCache) -> Engine:
         return found
     obstacle = debian.why_not_here()
     if obstacle:
-        raise ClusterError(f"No Docker engine answers, and none can be started here because {obstacle}: {INSTALL_DOCKER}")
+        raise ClusterError(
+            f"No Docker engine answers, and none can be started here because {obstacle}: {INSTALL_DOCKER}"
+        )
     log = folders.logs / "engine.log"
     with step("Fetching a Docker engine from Debian's packages", usually="15 s; 3 s when cached"):
         install(folders, cache, log=log)
@@ -125,7 +128,8 @@ def _wrap(root: Path, program: Path, wrapper: Path, *arguments: str) -> None:
     libraries = root / "usr/lib" / debian.multiarch()
     lines = [
         "#!/bin/sh",
-        f"export LD_LIBRARY_PATH='{libraries}:{root / 'lib' / debian.multiarch()}' XTABLES_LIBDIR='{libraries}/xtables'",
+        f"export LD_LIBRARY_PATH='{libraries}:{root / 'lib' / debian.multiarch()}'",
+        f"export XTABLES_LIBDIR='{libraries}/xtables'",
         f"exec '{program}' {' '.join(arguments)} \"$@\"",
     ]
     wrapper.write_text("\n".join(lines) + "\n")
@@ -133,7 +137,7 @@ def _wrap(root: Path, program: Path, wrapper: Path, *arguments: str) -> None:
 
 
 def _wrap_debootstrap(root: Path, programs: Path) -> None:
-    """debootstrap wants its functions' folder, and wget, for which apt's own downloader stands in where it is absent."""
+    """Tell debootstrap where its functions are, and let apt's own downloader stand in for wget where that is absent."""
     script = programs / "debootstrap"
     script.write_text(
         f"#!/bin/sh\nexport DEBOOTSTRAP_DIR='{root}/usr/share/debootstrap'\nexec '{root}/usr/sbin/debootstrap' \"$@\"\n"
@@ -144,7 +148,7 @@ def _wrap_debootstrap(root: Path, programs: Path) -> None:
     wget = programs / "wget"
     wget.write_text(
         "#!/bin/sh\n# wget [options] -O FILE ADDRESS, as debootstrap calls it\n"
-        'while [ $# -gt 1 ]; do case $1 in -O) file=$2; shift 2;; *) shift;; esac; done\n'
+        "while [ $# -gt 1 ]; do case $1 in -O) file=$2; shift 2;; *) shift;; esac; done\n"
         'exec /usr/lib/apt/apt-helper -q download-file "$1" "$file"\n'
     )
     wget.chmod(0o755)
@@ -157,6 +161,9 @@ def _start(folders: Folders) -> Engine:
     if len(str(socket)) > 100:
         raise ClusterError(f"The path {socket} is too long for a socket: set XDG_STATE_HOME to a shorter folder")
     log = here / "dockerd.log"
+    if not processes_of(here):
+        (here / "docker.pid").unlink(missing_ok=True)  # after a restart of the machine its number may be another's
+    _remember_firewall(folders)
     bridge, pool = subnets.pick_free()
     argv = [
         *(here / "bin/dockerd", "--data-root", here / "root", "--exec-root", here / "run"),
@@ -180,6 +187,31 @@ def _start(folders: Folders) -> Engine:
             raise ClusterError(f"The Docker engine did not start; its log is {log}; or {INSTALL_DOCKER}")
         time.sleep(0.2)  # dockerd has no event to wait for before its socket answers
     return engine
+
+
+def processes_of(folder: Path) -> list[int]:
+    """The processes whose program lies below a folder; dockerd first, since it restarts what ends before it."""
+    found: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            program = (entry / "exe").readlink()
+        except OSError:
+            continue  # it has ended meanwhile, or is the kernel's
+        if program.is_relative_to(folder):
+            found[int(entry.name)] = program.name
+    return sorted(found, key=lambda pid: found[pid] != "dockerd")
+
+
+def _remember_firewall(folders: Folders) -> None:
+    """Note what dockerd is about to change, for `down` to put back; a restarted engine finds its own changes."""
+    known = state.read(folders)
+    if "forward_policy" not in known:
+        rules = process.output([folders.engine / "bin" / "iptables", "--list-rules", "FORWARD"]) or ""
+        policy = rules.partition("\n")[0].removeprefix("-P FORWARD ")
+        setting = IP_FORWARD.read_text().strip()
+        state.write(folders, {**known, "forward_policy": policy, "ip_forward": setting})
 
 
 def _answers(engine: Engine) -> bool:

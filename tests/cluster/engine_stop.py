@@ -8,8 +8,9 @@ import shutil
 import signal
 from pathlib import Path
 
-from tests.cluster import process
+from tests.cluster import process, state
 from tests.cluster.console import step
+from tests.cluster.engine import IP_FORWARD, Engine, processes_of
 from tests.cluster.errors import ClusterError
 from tests.cluster.folders import Folders
 
@@ -17,32 +18,24 @@ BRIDGE = "docker0"
 SECONDS_TO_STOP = 60
 
 
-def stop(folders: Folders) -> None:
-    """End our dockerd and what it started, unmount its file systems, remove its bridge and firewall chains."""
+def stop(folders: Folders, engine: Engine | None) -> None:
+    """End our dockerd and what it started, unmount its file systems, remove its bridges and firewall chains.
+
+    `engine` is the one that answers, if any does: it knows its networks. Raises ClusterError where one does not end.
+    """
     if not folders.engine.exists():
         return
     with step("Stopping the Docker engine that was started here", usually="5 s"):
-        for pid in _processes_of(folders.engine / "bin", folders.engine / "debian"):
+        networks = (
+            engine.docker("network", "ls", "--quiet", "--filter", "driver=bridge") if engine and engine.ours else ""
+        )
+        bridges = [BRIDGE, *(f"br-{network}" for network in (networks or "").split())]
+        for pid in processes_of(folders.engine):
             _end(pid)
         _unmount_below(folders.engine)
         if not _another_engine_runs():
-            _remove_firewall_chains(folders)
-            _remove_bridges(folders)
-
-
-def _processes_of(*folders: Path) -> list[int]:
-    """The processes whose program lies in one of the folders: dockerd first, since it restarts what ends before it."""
-    found: dict[int, str] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            program = (entry / "exe").readlink()
-        except OSError:
-            continue  # it has ended meanwhile, or is the kernel's
-        if any(program.is_relative_to(folder) for folder in folders):
-            found[int(entry.name)] = program.name
-    return sorted(found, key=lambda pid: found[pid] != "dockerd")
+            _restore_firewall(folders, bridges)
+            _remove_links(bridges)
 
 
 def _end(pid: int) -> None:
@@ -71,7 +64,7 @@ def _unmount_below(folder: Path) -> None:
 
 
 def _another_engine_runs() -> bool:
-    """Whether a dockerd runs that is not ours: bridge and chains are then its own."""
+    """Whether a dockerd runs that is not ours: chains and bridge are then its own."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -82,33 +75,35 @@ def _another_engine_runs() -> bool:
     return False
 
 
-def _remove_firewall_chains(folders: Folders) -> None:
-    """Drop every rule and chain of Docker's, in both families: dockerd leaves them when it ends."""
+def _restore_firewall(folders: Folders, bridges: list[str]) -> None:
+    """Drop every rule and chain of Docker's, in both families, and put back what it set: dockerd leaves all of it."""
+    known = state.read(folders)
     for family in ("iptables", "ip6tables"):
         program = folders.engine / "bin" / family
         for table in ("filter", "nat", "raw"):
             rules = (process.output([program, "--table", table, "--list-rules"]) or "").splitlines()
             for rule in rules:
-                if rule.startswith("-A") and ("DOCKER" in rule or BRIDGE in rule or " br-" in rule or _masquerades_ours(rule)):
+                if rule.startswith("-A") and is_of_docker(rule, bridges):
                     process.output([program, "--table", table, "--delete", *rule.split()[1:]])
             chains = [rule.split()[1] for rule in rules if rule.startswith("-N DOCKER")]
             for action in ("--flush", "--delete-chain"):
                 for chain in chains:
                     process.output([program, "--table", table, action, chain])
-        if process.output([program, "--list-rules", "FORWARD"]) == "-P FORWARD DROP":
-            process.output([program, "--policy", "FORWARD", "ACCEPT"])  # dockerd had set it to DROP
+    policy = known.get("forward_policy")
+    if policy:
+        process.output([folders.engine / "bin" / "iptables", "--policy", "FORWARD", policy])
+    if known.get("ip_forward") == "0":
+        IP_FORWARD.write_text("0\n")
 
 
-def _masquerades_ours(rule: str) -> bool:
-    """Whether a rule translates addresses of a bridge of Docker's."""
-    return "-j MASQUERADE" in rule and f"! -o {BRIDGE}" in rule
+def is_of_docker(rule: str, bridges: list[str]) -> bool:
+    """Whether a firewall rule, as iptables lists it, names a chain or a bridge of Docker's."""
+    words = rule.split()
+    return any(word in bridges or word.startswith("DOCKER") for word in words)
 
 
-def _remove_bridges(folders: Folders) -> None:
-    """Remove docker0 and the networks' bridges, where `ip` is to be had."""
-    if not shutil.which("ip"):
-        return  # without iproute2 an empty bridge stays until the next restart; it harms nothing
-    del folders
-    for link in Path("/sys/class/net").iterdir():
-        if link.name == BRIDGE or link.name.startswith("br-"):
-            process.output(["ip", "link", "delete", link.name])
+def _remove_links(bridges: list[str]) -> None:
+    """Remove the bridges; without iproute2 they stay, empty and harmless, until the machine restarts."""
+    if shutil.which("ip"):
+        for bridge in bridges:
+            process.output(["ip", "link", "delete", bridge])

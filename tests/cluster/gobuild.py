@@ -29,6 +29,8 @@ class Program:
     package: str = "."
     variables: Sequence[str] = ()
     usually: str
+    quick: bool = False
+    """Whether its build takes seconds, so that what needs it can begin early."""
 
     def step(self) -> Step:
         """The step that builds it; the Go version is left out, so that a newer one does not rebuild everything."""
@@ -50,25 +52,34 @@ _KUBERNETES_VERSION = (
     f"k8s.io/component-base/version.gitMinor={_MINOR}",
     "k8s.io/component-base/version.gitTreeState=clean",
 )
-KUBELAB = Program(name="kubelab", module="kubelab", variables=_KUBERNETES_VERSION, usually="6 to 9 min; 20 s when Go has it cached")
-COREDNS = Program(name="coredns", module="coredns", usually="1 to 2 min; 5 s when Go has it cached")
+KUBELAB = Program(
+    name="kubelab", module="kubelab", variables=_KUBERNETES_VERSION, usually="6 to 9 min; 20 s when Go has it cached"
+)
+COREDNS = Program(name="coredns", module="coredns", usually="1 min; 5 s when Go has it cached")
 LOCAL_PATH = Program(
     name="local-path-provisioner",
     module="local-path-provisioner",
     package="github.com/rancher/local-path-provisioner",
-    usually="1 min",
+    usually="15 s",
 )
-PAUSE = Program(name="pause", module="pause", usually="2 s")
-KIND = Program(name="kind", module="kind", package="sigs.k8s.io/kind", usually="15 s")
+PAUSE = Program(name="pause", module="pause", usually="2 s", quick=True)
+KIND = Program(name="kind", module="kind", package="sigs.k8s.io/kind", usually="15 s", quick=True)
 KUBECTL = Program(
-    name="kubectl", module="kubelab", package="k8s.io/kubernetes/cmd/kubectl", variables=_KUBERNETES_VERSION, usually="2 min"
+    name="kubectl",
+    module="kubelab",
+    package="k8s.io/kubernetes/cmd/kubectl",
+    variables=_KUBERNETES_VERSION,
+    usually="2 min",
 )
 HELM_PROGRAM = Program(
     name="helm",
     module="helm",
     package="helm.sh/helm/v3/cmd/helm",
-    variables=(f"helm.sh/helm/v3/internal/version.version={HELM}", "helm.sh/helm/v3/internal/version.gitTreeState=clean"),
-    usually="2 to 3 min",
+    variables=(
+        f"helm.sh/helm/v3/internal/version.version={HELM}",
+        "helm.sh/helm/v3/internal/version.gitTreeState=clean",
+    ),
+    usually="45 s; 5 s when Go has it cached",
 )
 
 
@@ -82,22 +93,35 @@ def build(program: Program, folders: Folders, cache: StepCache) -> Path:
     return found / program.name
 
 
-def module_folder(program: Program, folders: Folders) -> Path:
-    """Return the source folder of the module that holds the program's package, downloaded and checked against go.sum."""
+def module_folder(program: Program, log: Path) -> Path:
+    """Return the folder of the module that holds the program's package, downloaded and checked against go.sum."""
     here = MODULES / program.module
-    log = folders.logs / f"{program.name}.log"
     process.run(
-        [_go(), "mod", "download", program.package], what=f"Fetching {program.package}", log=log, cwd=here, env=GO_VARIABLES
+        [_go(), "mod", "download", program.package],
+        what=f"Fetching {program.package}",
+        log=log,
+        cwd=here,
+        env=GO_VARIABLES,
     )
     folder = process.output([_go(), "list", "-m", "-f", "{{.Dir}}", program.package], cwd=here, env=GO_VARIABLES)
     if not folder:
-        raise ClusterError(f"Go does not know where {program.package} lies; look at `go list -m {program.package}` in {here}")
+        raise ClusterError(
+            f"Go does not know where {program.package} lies; look at `go list -m {program.package}` in {here}"
+        )
     return Path(folder)
 
 
 def _compile(program: Program, into: Path, folders: Folders) -> None:
     values = [f"-X={variable}" for variable in program.variables]
-    argv = [_go(), "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", " ".join(["-s", "-w", *values])]
+    argv = [
+        _go(),
+        "build",
+        "-mod=readonly",
+        "-trimpath",
+        "-buildvcs=false",
+        "-ldflags",
+        " ".join(["-s", "-w", *values]),
+    ]
     process.run(
         [*argv, "-o", into / program.name, program.package],
         what=f"Building {program.name}",

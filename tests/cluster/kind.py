@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tests.cluster import base_images, node_image, process, smoke, state, toolchain
@@ -31,14 +32,12 @@ kubeadmConfigPatches:
 
 def environment(folders: Folders, engine: Engine) -> dict[str, str]:
     """What kubectl, helm, kind and docker need in their environment to reach this cluster."""
-    import os
-
     path = engine.env.get("PATH") or f"{folders.programs}{os.pathsep}{os.environ['PATH']}"
     return {**engine.env, "PATH": path, "KUBECONFIG": str(folders.kubeconfig)}
 
 
 def answers(folders: Folders, engine: Engine) -> bool:
-    """Whether the node runs, is Ready, and its cluster DNS has an address."""
+    """Whether the node runs and is Ready."""
     if engine.docker("inspect", "--format", "{{.State.Running}}", NODE) != "true":
         return False
     ready = "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}"
@@ -54,12 +53,17 @@ def create(*, engine: Engine, folders: Folders, cache: StepCache) -> None:
     networks = (engine.docker("network", "ls", "--format", "{{.Name}}") or "").split()
     existed = state.read(folders).get("network_existed", NETWORK in networks)
     image = node_image.provide(engine=engine, folders=folders, cache=cache)
+    if engine.ours:
+        toolchain.link_docker(folders)
+    toolchain.provide(folders, cache)  # after the image, which may have brought a kubectl with it
     state.write(folders, {**state.read(folders), "network_existed": existed, "loaded": {}})
     config = folders.state / "kind.yaml"
     config.write_text(CONFIG.format(name=CLUSTER, image=image))
     with step(f"Creating the cluster {CLUSTER} with kind", usually="25 s"):
-        process.run(["kind", "delete", "cluster", "--name", CLUSTER], what="Removing an older cluster", log=log, env=env)
-        argv = ["kind", "create", "cluster", "--config", config, "--kubeconfig", folders.kubeconfig, "--wait", "180s"]
+        older = ["kind", "delete", "cluster", "--name", CLUSTER]
+        process.run(older, what="Removing an older cluster", log=log, env=env)
+        argv: list[str | Path] = ["kind", "create", "cluster", "--config", config, "--wait", "180s"]
+        argv += ["--kubeconfig", folders.kubeconfig]
         process.run(argv, what="kind create cluster", log=log, env=env)
     with step("Waiting for the cluster's own services", usually="10 s"):
         rollout = ["kubectl", "-n", "kube-system", "rollout", "status", "deploy/coredns", "ds/kube-proxy", "ds/kindnet"]
@@ -93,17 +97,9 @@ def self_check(*, engine: Engine, folders: Folders, cache: StepCache) -> None:
         smoke.check(image, env=environment(folders, engine), log=folders.logs / "self-check.log")
 
 
-def prepare_programs(*, engine: Engine, folders: Folders, cache: StepCache) -> None:
-    """Make kind, kubectl, helm and the right docker client callable."""
-    if engine.ours:
-        toolchain.link_docker(folders)
-    toolchain.provide(folders, cache)
-
-
 def delete(*, engine: Engine, folders: Folders) -> None:
     """Delete the cluster and what it brought into an engine that stays."""
     log = folders.logs / "kind.log"
-    env = environment(folders, engine)
     if engine.docker("inspect", NODE) is not None:
         with step(f"Deleting the cluster {CLUSTER}", usually="3 s"):
             engine.run("rm", "--force", "--volumes", NODE, what="Removing the node", log=log)
@@ -117,7 +113,6 @@ def delete(*, engine: Engine, folders: Folders) -> None:
     for tag in (*mine, *known.get("pulled", [])):
         engine.docker("image", "rm", tag)
     say(f"Removed {len(mine)} images from the engine, which was here before and stays")
-    del env
 
 
 def _tags_in_node(engine: Engine) -> set[str]:
@@ -131,6 +126,3 @@ def _full_name(tag: str) -> str:
     if slash and ("." in first or ":" in first or first == "localhost"):
         return tag
     return f"docker.io/{tag}" if slash else f"docker.io/library/{tag}"
-
-
-__all__ = ["CLUSTER", "NODE", "Path", "answers", "create", "delete", "environment", "load", "prepare_programs", "self_check"]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.cluster import control_plane_image, debian_root, gobuild, node_root, process
+from tests.cluster import base_images, control_plane_image, debian_root, gobuild, node_root, process
 from tests.cluster.archive import write_image
 from tests.cluster.cache import Step, StepCache
 from tests.cluster.console import step
@@ -42,7 +43,9 @@ def provide(*, engine: Engine, folders: Folders, cache: StepCache) -> str:
     found = cache.get(wanted)
     if found:
         with step(f"Loading the node's image {made} into the engine", usually="10 s"):
-            engine.run("load", "--input", found / TARBALL, what="Loading the node's image", log=folders.logs / "node-image.log")
+            engine.run(
+                "load", "--input", found / TARBALL, what="Loading the node's image", log=folders.logs / "node-image.log"
+            )
     else:
         cache.build(wanted, lambda into: _make(made, into, engine=engine, folders=folders, cache=cache))
     return made
@@ -60,19 +63,18 @@ def _step(folders: Folders, cache: StepCache) -> Step:
 def _make(tag: str, into: Path, *, engine: Engine, folders: Folders, cache: StepCache) -> None:
     """Build the programs, the root and the server archive, and let kind put them together."""
     log = folders.logs / "node-image.log"
-    programs = {program.name: gobuild.build(program, folders, cache) for program in PROGRAMS}
-    with step("Making the node's file system with debootstrap", usually="60 s; 1 s when cached"):
-        root = debian_root.build(node_root.root(folders, cache), folders, cache)
+    programs, root = _ingredients(folders, cache)
     here = folders.work / "node-image"
     shutil.rmtree(here, ignore_errors=True)
     here.mkdir(parents=True)
     base = f"{tag}-base"
     try:
-        with step("Packing the Kubernetes server archive", usually="15 s"):
-            server = _server_archive(programs, root, here, folders=folders, log=log)
+        with step("Packing the Kubernetes server archive", usually="25 s"):
+            server = _server_archive(programs, root, here, log=log)
         with step("Building the node's image with kind", usually="35 s"):
             engine.import_root(root, base, list(BASE_CHANGES), log=log)
-            argv = [programs["kind"], "build", "node-image", "--type", "file", "--base-image", base, "--image", tag, server]
+            argv: list[str | Path] = [programs["kind"], "build", "node-image", "--type", "file"]
+            argv += ["--base-image", base, "--image", tag, server]
             process.run(argv, what="kind build node-image", log=log, env=engine.env)
             engine.run("save", "--output", into / TARBALL, tag, what="Saving the node's image", log=log)
     finally:
@@ -80,15 +82,36 @@ def _make(tag: str, into: Path, *, engine: Engine, folders: Folders, cache: Step
         shutil.rmtree(here)
 
 
-def _server_archive(programs: dict[str, Path], root: Path, here: Path, *, folders: Folders, log: Path) -> Path:
+def _ingredients(folders: Folders, cache: StepCache) -> tuple[dict[str, Path], Path]:
+    """Return the programs and the tarred root.
+
+    debootstrap waits for the disk while the compiler wants the processor: they run side by side. The operator's base is
+    made on the way: where the node's image cannot be pulled, that one cannot either.
+    """
+    programs = {program.name: gobuild.build(program, folders, cache) for program in PROGRAMS if program.quick}
+    roots = (node_root.root(folders, cache), base_images.PYTHON_BASE.root)
+    with ThreadPoolExecutor(max_workers=1) as aside:
+        making = aside.submit(lambda: [debian_root.build(root, folders, cache) for root in roots])
+        programs |= {program.name: gobuild.build(program, folders, cache) for program in PROGRAMS if not program.quick}
+        with step(
+            "Waiting for debootstrap, which makes the node's file system meanwhile",
+            usually="0 s; 2 min when Go had its part cached",
+        ):
+            root = making.result()[0]
+    return programs, root
+
+
+def _server_archive(programs: dict[str, Path], root: Path, here: Path, *, log: Path) -> Path:
     """Write the archive that kind's builder reads: kubelet, kubeadm, kubectl and four image archives."""
     binaries = here / "kubernetes/server/bin"
     binaries.mkdir(parents=True)
     (here / "kubernetes/version").write_text(f"{KUBERNETES}\n")
-    tags = _tags(programs["kubelab"], folders)
+    tags = _tags(programs["kubelab"], gobuild.module_folder(gobuild.KIND, log))
     unpacked = here / "root"
     unpacked.mkdir()
-    process.run(["tar", "--extract", "--file", root, "--directory", unpacked], what="Unpacking the node's root", log=log)
+    process.run(
+        ["tar", "--extract", "--file", root, "--directory", unpacked], what="Unpacking the node's root", log=log
+    )
 
     control_plane = here / "control-plane"
     control_plane_image.fill(control_plane, root=unpacked, kubelab=programs["kubelab"])
@@ -118,23 +141,26 @@ def _server_archive(programs: dict[str, Path], root: Path, here: Path, *, folder
     return server
 
 
-def _tags(kubelab: Path, folders: Folders) -> dict[str, list[str]]:
-    """Return every image that kind would pull, by the layer that stands in for it.
+def _tags(kubelab: Path, kind: Path) -> dict[str, list[str]]:
+    """Return every image that kind would pull, by the layer that stands in for it; `kind` is its source folder.
 
     The names come from where kind and kubeadm have them: kind's source, its containerd configuration, and
     `kubeadm config images list`.
     """
-    kind = gobuild.module_folder(gobuild.KIND, folders)
     listed = process.output([kubelab, "kubeadm", "config", "images", "list", "--kubernetes-version", KUBERNETES])
     if not listed:
-        raise ClusterError(f"`{kubelab} kubeadm config images list` printed nothing, so the node's images have no names")
+        raise ClusterError(
+            f"`{kubelab} kubeadm config images list` printed nothing, so the node's images have no names"
+        )
     kubernetes = listed.split()
     sources = "\n".join(path.read_text() for path in sorted((kind / "pkg/build/nodeimage").glob("const_*.go")))
     kindnetd, provisioner, path_helper = (
         _only(rf'"(docker\.io/kindest/{name}:[^"]+)"', sources)
         for name in ("kindnetd", "local-path-provisioner", "local-path-helper")
     )
-    sandbox = _only(r'sandbox_image = "([^"]+)"', (kind / "images/base/files" / node_root.CONTAINERD_CONFIG).read_text())
+    sandbox = _only(
+        r'sandbox_image = "([^"]+)"', (kind / "images/base/files" / node_root.CONTAINERD_CONFIG).read_text()
+    )
     return {
         "control plane": [*(tag for tag in kubernetes if "kube-" in tag or "/etcd:" in tag), kindnetd, path_helper],
         "coredns": [tag for tag in kubernetes if "/coredns:" in tag],

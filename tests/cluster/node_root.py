@@ -20,7 +20,18 @@ from tests.cluster.folders import Folders
 from tests.cluster.versions import KIND
 
 PACKAGES = (
-    *("systemd", "conntrack", "iptables", "nftables", "iproute2", "ethtool", "util-linux", "mount", "kmod", "libseccomp2"),
+    *(
+        "systemd",
+        "conntrack",
+        "iptables",
+        "nftables",
+        "iproute2",
+        "ethtool",
+        "util-linux",
+        "mount",
+        "kmod",
+        "libseccomp2",
+    ),
     *("socat", "e2fsprogs", "bash", "ca-certificates", "jq", "procps", "runc", "containernetworking-plugins"),
 )
 UNWANTED_UNITS = (
@@ -41,7 +52,7 @@ def root(folders: Folders, cache: StepCache) -> Root:
     """Describe the node's root; its files come from kind's own module."""
 
     def finish(here: Path, log: Path) -> None:
-        _copy_kind_files(gobuild.module_folder(gobuild.KIND, folders) / "images/base/files", here)
+        _copy_kind_files(gobuild.module_folder(gobuild.KIND, log) / "images/base/files", here)
         _settle_systemd(here, log)
         _install_containerd(here, install(folders, cache, log=log).parent / "debian")
 
@@ -50,7 +61,7 @@ def root(folders: Folders, cache: StepCache) -> Root:
 
 
 def _copy_kind_files(files: Path, here: Path) -> None:
-    """Copy kind's configuration and scripts; Go's module cache is read-only, so modes are set as its Dockerfile does."""
+    """Copy kind's configuration and scripts with the modes that its Dockerfile sets; Go's module cache is read-only."""
     for part, mode in (("etc", 0o644), ("kind", 0o644), ("kind/bin", 0o755), ("usr/local/bin", 0o755)):
         for source in sorted((files / part).rglob("*")):
             target = here / part / source.relative_to(files / part)
@@ -89,7 +100,9 @@ def _install_containerd(here: Path, packages: Path) -> None:
     for name in CONTAINERD:
         shutil.copy2(packages / "usr/bin" / name, here / "usr/local/bin" / name)
     # without CAP_SYS_RESOURCE no process may lower its oom_score_adj, and every sandbox would die of trying
-    debian_root.replace_line(here / CONTAINERD_CONFIG, "restrict_oom_score_adj = false", "restrict_oom_score_adj = true")
+    debian_root.replace_line(
+        here / CONTAINERD_CONFIG, "restrict_oom_score_adj = false", "restrict_oom_score_adj = true"
+    )
     defaults = subprocess.run(["chroot", here, "ctr", "oci", "spec"], check=False, capture_output=True, text=True)
     if defaults.returncode:
         raise ClusterError(f"containerd's `ctr oci spec` failed in the node's root: {defaults.stderr.strip()}")

@@ -1,4 +1,4 @@
-"""The operator's image: what goes in is installed here, from the lock file with its hashes, and copied by the Dockerfile."""
+"""The operator's image: what goes in is installed here, from the lock file and its hashes; the Dockerfile copies it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,12 @@ def build(tag: str, *, engine: Engine, folders: Folders, cache: StepCache) -> st
 def _dependencies_step() -> Step:
     return Step(
         name="image-dependencies",
-        inputs={"lock": digest_of_tree(REPOSITORY / "uv.lock"), "python": PYTHON, "platform": PLATFORM, "made": _revision_of_this()},
+        inputs={
+            "lock": digest_of_tree(REPOSITORY / "uv.lock"),
+            "python": PYTHON,
+            "platform": PLATFORM,
+            "made": _revision_of_this(),
+        },
     )
 
 
@@ -67,12 +72,19 @@ def _install_dependencies(into: Path, log: Path) -> None:
     locked = into / "requirements.txt"
     export = ["export", "--frozen", "--no-dev", "--no-emit-project", "--no-annotate", "--no-header"]
     _uv(*export, "--output-file", locked, what="Reading the lock file", log=log)
-    _uv(*_install_arguments(into / "site"), "--require-hashes", "--requirement", locked, what="Installing dependencies", log=log)
+    _uv(
+        *_install_arguments(into / "site"),
+        "--require-hashes",
+        "--requirement",
+        locked,
+        what="Installing dependencies",
+        log=log,
+    )
     _remove_traces(into / "site")
 
 
 def _install_project(into: Path, folders: Folders, log: Path) -> None:
-    """Build the project's wheel, install it without dependencies, and write its console scripts for the image's Python."""
+    """Build the project's wheel, install it alone, and write its console scripts for the image's Python."""
     wheels = folders.work / "wheel"
     shutil.rmtree(wheels, ignore_errors=True)
     _uv("build", "--wheel", "--out-dir", wheels, what="Building the project's wheel", log=log)
@@ -151,5 +163,7 @@ def _revision() -> str:
     commit = process.output(["git", "rev-parse", "HEAD"], cwd=REPOSITORY)
     if not commit:
         return "unknown"
-    changed = process.output(["git", "status", "--porcelain", "--", "operator", "pyproject.toml", "uv.lock"], cwd=REPOSITORY)
+    changed = process.output(
+        ["git", "status", "--porcelain", "--", "operator", "pyproject.toml", "uv.lock"], cwd=REPOSITORY
+    )
     return f"{commit}-dirty" if changed else commit

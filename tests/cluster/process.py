@@ -43,7 +43,9 @@ def run(
         except subprocess.TimeoutExpired:
             raise ClusterError(f"{what} did not work within {timeout:.0f} s; its log is {log}") from None
         except FileNotFoundError as error:
-            raise ClusterError(f"{what} did not work: {error.filename} is not on PATH; install it and run this again") from None
+            raise ClusterError(
+                f"{what} did not work: {error.filename} is not on PATH; install it and run this again"
+            ) from None
     if done.returncode:
         raise ClusterError(f"{what} did not work ({_last_line(log)}); its log is {log}")
 

@@ -1,4 +1,4 @@
-"""Whether images can be pulled: asked once a process, with a short limit, since a network that drops packets never says no."""
+"""Whether images can be pulled: asked once a process, with a limit: a network that drops packets never says no."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ def check(image: str, *, env: dict[str, str], log: Path) -> None:
     try:
         process.run(["kubectl", "apply", "-f", manifest], what="Creating the check's pod", log=log, env=env)
         wait = ["kubectl", "wait", f"pod/{POD}", "--for=jsonpath={.status.phase}=Succeeded", f"--timeout={SECONDS}s"]
-        process.run(wait, what=f"A pod that resolves {SERVICE} and connects to it", log=log, env=env)
+        what = f"A pod that resolves {SERVICE} (`make cluster-down cluster` makes a new cluster)"
+        process.run(wait, what=what, log=log, env=env)
     finally:
         for question in (["logs", POD], ["describe", "pod", POD]):
             answer = process.output(["kubectl", *question], env=env)

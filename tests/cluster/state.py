@@ -15,6 +15,10 @@ class State(TypedDict, total=False):
     """Images that were pulled into an engine that is not ours, and go again with the cluster."""
     network_existed: bool
     """Whether the engine had kind's network before our cluster."""
+    forward_policy: str
+    """The firewall's policy for forwarded packets before our engine started, which sets it to DROP."""
+    ip_forward: str
+    """The kernel's setting before our engine started, which turns it on."""
     loaded: dict[str, str]
     """What the node holds: a tag, and the content's id in the engine when it was loaded."""
 

@@ -35,4 +35,6 @@ def pick(taken: Iterable[IPv4Network]) -> tuple[str, str]:
             bridge = next(candidate.subnets(new_prefix=24))
             pool = list(candidate.subnets(prefixlen_diff=1))[1]
             return f"{bridge[1]}/24", str(pool)
-    raise ClusterError(f"Every address range for containers is taken by a route of this machine: {', '.join(CANDIDATES)}")
+    raise ClusterError(
+        f"Every address range for containers is taken by a route of this machine: {', '.join(CANDIDATES)}"
+    )

@@ -66,7 +66,7 @@ def link_docker(folders: Folders) -> None:
 
 
 def _kubectl_program(cache: StepCache) -> gobuild.Program:
-    """The multi-call binary answers to the name kubectl as well; where it is not needed, kubectl alone builds faster."""
+    """The multi-call binary answers to the name kubectl as well; where nothing else needs it, kubectl builds faster."""
     return gobuild.KUBELAB if cache.get(gobuild.KUBELAB.step()) else gobuild.KUBECTL
 
 

@@ -20,15 +20,16 @@ def up() -> None:
     with exclusive(folders.lock):
         docker = engine.find_or_start(folders, cache)
         if not kind.answers(folders, docker):
-            say("No healthy cluster is up: it is made now. From bare this takes 15 minutes; with a warm cache 1 minute.")
-            kind.prepare_programs(engine=docker, folders=folders, cache=cache)
+            say(
+                "No healthy cluster is up: it is made now. From bare this takes 15 minutes; with a warm cache 1 minute."
+            )
             kind.create(engine=docker, folders=folders, cache=cache)
         kind.self_check(engine=docker, folders=folders, cache=cache)
     say(f"The cluster {kind.CLUSTER} is up and healthy ({time.monotonic() - start:.1f} s)")
 
 
 def environment() -> dict[str, str]:
-    """Return KUBECONFIG, PATH and, for an engine that was started here, DOCKER_HOST; raises ClusterError when nothing is up."""
+    """Return KUBECONFIG, PATH and, for an engine started here, DOCKER_HOST; raises ClusterError when nothing is up."""
     folders, _ = _here()
     docker = engine.find(folders)
     if docker is None or not folders.kubeconfig.exists():
@@ -66,11 +67,13 @@ def down() -> None:
         docker = engine.find(folders)
         if docker:
             kind.delete(engine=docker, folders=folders)
-        engine_stop.stop(folders)
+        engine_stop.stop(folders, docker)
         shutil.rmtree(folders.state, ignore_errors=True)
         shutil.rmtree(folders.work, ignore_errors=True)
     if folders.steps.exists():
-        say(f"Nothing is left but the cache of built steps, {folders.steps}; `python -m tests.cluster purge` removes it")
+        say(
+            f"Nothing is left but the cache of built steps, {folders.steps}; `python -m tests.cluster purge` removes it"
+        )
 
 
 def purge() -> None:
@@ -81,8 +84,7 @@ def purge() -> None:
     with exclusive(folders.lock):
         shutil.rmtree(folders.steps, ignore_errors=True)
         shutil.rmtree(folders.work, ignore_errors=True)
-    shutil.rmtree(folders.cache, ignore_errors=True)
-    say(f"Removed {folders.cache}; Go's own build cache stays (`go clean -cache` removes it)")
+    say(f"Removed {folders.steps}; Go's own build cache stays (`go clean -cache` removes it)")
 
 
 def _here() -> tuple[Folders, StepCache]:

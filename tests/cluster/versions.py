@@ -10,10 +10,11 @@ KUBERNETES = "v1.35.3"
 """What is built where kind's own node image cannot be pulled (go/kubelab/go.mod)."""
 
 KIND = "v0.33.0"
-"""go/kind/go.mod. The node image is built by kind's own builder, so its version fixes the names of the images inside."""
+"""go/kind/go.mod. kind's own builder makes the node image, so its version fixes the names of the images inside."""
 
-HELM = "v3.22.0"
-"""go/helm/go.mod. Also the oldest Helm on PATH that is taken as it is, less the patch level."""
+HELM = "v3.20.2"
+"""go/helm/go.mod. The release made for this Kubernetes minor: Helm serves the minor it is compiled against and three
+older ones, so an older Helm on PATH is not taken."""
 
 NODE_IMAGE = "kindest/node:v1.35.8@sha256:07b2536e30b803ed61d1677a79df6115f798ce64c80f9e22f6ed45afd09323c0"
 """kind's own image of the same minor, by the digest in the release notes of kind v0.33.0."""
