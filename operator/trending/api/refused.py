@@ -9,6 +9,29 @@ from trending.api.model import Rule
 
 _RESERVED_SETTINGS: Final = ("role", "session_authorization", "timezone")
 _RESERVED_PREFIX: Final = "transaction_"
+_FIVE: Final = r"^\\s*\\S+(\\s+\\S+){4}\\s*$"
+
+
+def _cron_field(value: str) -> str:
+    """Return an RE2 pattern for a list of values, ranges and steps, as robfig/cron reads them."""
+    span = rf"([*?](-[^,/\\s]*)?|({value})(-({value}))?)(/[+]?0*[1-9][0-9]*)?"
+    return f"(,*{span})(,+({span})?)*"
+
+
+_CRON: Final = (
+    r"^\\s*"
+    + r"\\s+".join(
+        _cron_field(value)
+        for value in (
+            "[+]?0*[0-5]?[0-9]",
+            "[+]?0*(1?[0-9]|2[0-3])",
+            "[+]?0*([1-9]|[12][0-9]|3[01])",
+            "[+]?0*([1-9]|1[0-2])|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)",
+            "[+]?0*[0-6]|(?i:sun|mon|tue|wed|thu|fri|sat)",
+        )
+    )
+    + r"\\s*$"
+)
 
 NO_TARGETS: Final = Rule(
     cel="has(self.rewrite) && size(self.rewrite) > 0",
@@ -79,14 +102,18 @@ SHORT_EVERY: Final = Rule(
     message="@every takes a minute or more, since a run's Job is named by the minute of its slot: write @every 1m",
 )
 NOT_FIVE_FIELDS: Final = Rule(
-    cel=r"self.startsWith('@') || self.contains('TZ=') || self.matches('^\\s*\\S+(\\s+\\S+){4}\\s*$')",
+    cel="self.startsWith('@') || self.contains('TZ=') || self.matches('" + _FIVE + "')",
     message="a schedule has five fields (minute, hour, day of month, month, day of week), such as '0 * * * *', "
     "or is a word such as @hourly; there are no seconds and no years",
 )
-BAD_CHARACTERS: Final = Rule(
-    cel=r"self.startsWith('@') || self.contains('TZ=') || self.matches('^[-0-9A-Za-z*/,?+\\s]+$')",
-    message="a schedule's fields are made of numbers, names of months and days, and the characters * / , - ?, such as "
-    "'*/15 8-18 * * MON-FRI'",
+BAD_FIELD: Final = Rule(
+    cel="self.startsWith('@') || self.contains('TZ=') || !self.matches('"
+    + _FIVE
+    + "') || self.matches('"
+    + _CRON
+    + "')",
+    message="a field of the schedule has a value that it cannot have: minutes are 0-59, hours 0-23, days 1-31, months "
+    "1-12 or JAN-DEC, days of the week 0-6 or SUN-SAT (Sunday is 0, not 7), joined by , - and / such as 8-18/2 or */15",
 )
 
 NO_ZONE: Final = Rule(

@@ -177,7 +177,7 @@ class TrendingScheduleSpec(ApiModel):
                 refused.BAD_EVERY,
                 refused.SHORT_EVERY,
                 refused.NOT_FIVE_FIELDS,
-                refused.BAD_CHARACTERS,
+                refused.BAD_FIELD,
             ),
         ),
     ]

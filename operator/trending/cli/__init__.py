@@ -1,5 +1,5 @@
 """The console scripts."""
 
-from trending.cli.main import main
+from trending.cli.program import main
 
 __all__ = ["main"]

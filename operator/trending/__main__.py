@@ -1,0 +1,5 @@
+"""`python -m trending`: the same as the console script."""
+
+from trending.cli import main
+
+main()

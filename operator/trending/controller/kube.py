@@ -1,0 +1,138 @@
+"""The API server, in the few calls that the controller makes, on JSON objects.
+
+Built on the Kubernetes client's transport (configuration, TLS, tokens, connection pool) without its model classes:
+reading ten thousand Jobs
+into those costs a hundred times what the ten fields that matter do.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final, cast
+
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client.exceptions import ApiException
+
+from trending.api.names import GROUP, MANAGED_BY, MANAGED_BY_LABEL, PLURAL, VERSION
+
+JsonObject = dict[str, Any]
+
+_PAGE: Final = 500
+_TIMEOUT_SECONDS: Final = 30.0
+_CONNECTIONS: Final = 64
+JOB_SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+
+
+class Kube:
+    """A connection to the API server. Every call raises ApiException, whose `status` is the HTTP status, where it is
+    refused."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client: Any = client  # its transport has no types
+
+    @classmethod
+    async def connect(cls) -> "Kube":
+        """Connect as the pod's service account, else as the kubeconfig says.
+
+        Raises ConfigException where there is neither.
+        """
+        configuration, load = Configuration(), cast("Any", config)  # these loaders have no types
+        try:
+            load.load_incluster_config(client_configuration=configuration)
+        except config.ConfigException:
+            await load.load_kube_config(client_configuration=configuration)
+        configuration.connection_pool_maxsize = _CONNECTIONS
+        return cls(ApiClient(configuration))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> JsonObject:
+        request = await self._client.param_serialize(
+            method=method,
+            resource_path=path,
+            query_params=list((query or {}).items()),
+            header_params={"Accept": "application/json", "Content-Type": "application/json"},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        response = await self._client.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
+        data = await response.read()
+        if not 200 <= response.status < 300:
+            raise ApiException.from_response(http_resp=response, body=data.decode(errors="replace"), data=None)
+        result: JsonObject = json.loads(data)
+        return result
+
+    async def _list(self, path: str, *, selector: str | None = None) -> AsyncIterator[tuple[JsonObject, str]]:
+        """Yield each object of a list, read in pages, with the list's resource version."""
+        query = {"limit": str(_PAGE)}
+        if selector:
+            query["labelSelector"] = selector
+        while True:
+            page = await self._call("GET", path, query=query)
+            version = page["metadata"].get("resourceVersion", "0")
+            for item in page["items"]:
+                yield item, version
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    def schedules(self) -> AsyncIterator[tuple[JsonObject, str]]:
+        """Yield every TrendingSchedule, with the resource version of the list."""
+        return self._list(f"/apis/{GROUP}/{VERSION}/{PLURAL}")
+
+    def jobs(self) -> AsyncIterator[tuple[JsonObject, str]]:
+        """Yield every Job that carries the operator's label, with the resource version of the list."""
+        return self._list("/apis/batch/v1/jobs", selector=JOB_SELECTOR)
+
+    async def get_schedule(self, namespace: str, name: str) -> JsonObject:
+        """Read a schedule as it is now."""
+        return await self._call("GET", f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}/{name}")
+
+    async def replace_status(self, body: JsonObject) -> JsonObject:
+        """Write a schedule's status, unless it has changed since the resource version in `body` (409)."""
+        metadata = body["metadata"]
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{metadata['namespace']}/{PLURAL}/{metadata['name']}/status"
+        return await self._call("PUT", path, body=body)
+
+    async def create_job(self, manifest: JsonObject) -> JsonObject:
+        """Create a Job; 409 where its name is taken."""
+        return await self._call(
+            "POST", f"/apis/batch/v1/namespaces/{manifest['metadata']['namespace']}/jobs", body=manifest
+        )
+
+    async def get_job(self, namespace: str, name: str) -> JsonObject:
+        """Read a Job as it is now."""
+        return await self._call("GET", f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}")
+
+    async def delete_job(self, namespace: str, name: str, *, uid: str) -> None:
+        """Delete the Job of that uid, and its pods after it."""
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        await self._call("DELETE", f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}", body=options)
+
+    async def pods_of_job(self, namespace: str, uid: str) -> list[JsonObject]:
+        """Return the pods of the Job of that uid."""
+        selector = f"batch.kubernetes.io/controller-uid={uid}"
+        return [pod async for pod, _ in self._list(f"/api/v1/namespaces/{namespace}/pods", selector=selector)]
+
+    async def create_event(self, manifest: JsonObject) -> None:
+        """Create an event; 409 where it exists."""
+        await self._call("POST", f"/api/v1/namespaces/{manifest['metadata']['namespace']}/events", body=manifest)
+
+
+def reason_of(error: ApiException) -> str:
+    """Return what the API server says is wrong, in its own words, on one line."""
+    try:
+        message = json.loads(error.body or "")["message"]
+    except (ValueError, KeyError, TypeError):
+        message = error.reason or f"HTTP status {error.status}"
+    return " ".join(str(message).split())

@@ -1,0 +1,90 @@
+"""Every kopf decorator, each handler a few lines: what arrives is put into the store, and the scheduler task does the
+rest.
+
+Only `on.event` is used: it needs no finalizer, no annotation and no patch, so that a schedule can be deleted when the
+operator is gone.
+"""
+
+import asyncio
+from typing import Any
+
+import kopf
+
+from trending.api.names import GROUP, MANAGED_BY, PLURAL, VERSION
+from trending.controller.kube import JOB_SELECTOR
+from trending.controller.operator import Operator
+from trending.controller.settings import Settings
+from trending.controller.store import Key
+
+registry = kopf.OperatorRegistry()
+
+
+@kopf.on.startup(registry=registry)
+async def configure(settings: kopf.OperatorSettings, memo: Operator, **_: Any) -> None:
+    """Have kopf watch and nothing else, then start."""
+    settings.scanning.disabled = True
+    settings.posting.enabled = False
+    settings.watching.label_selectors["batch", "v1", "jobs"] = JOB_SELECTOR
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.watching.connect_timeout = 30
+    settings.networking.request_timeout = 60
+    settings.persistence.finalizer = f"{GROUP}/{MANAGED_BY}"
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    await memo.start()
+
+
+@kopf.on.cleanup(registry=registry)
+async def close(memo: Operator, **_: Any) -> None:
+    """Stop the scheduler and close its connections."""
+    await memo.close()
+
+
+@kopf.on.login(registry=registry)
+async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    """Log in as the pod's service account, else as the kubeconfig says."""
+    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+
+@kopf.on.probe(id="scheduler", registry=registry, errors=kopf.ErrorsMode.PERMANENT)
+async def probe(memo: Operator, **_: Any) -> str:
+    """Answer 500 where the scheduler task is dead or stuck: that a web server answers would say nothing of it."""
+    if not memo.is_healthy():
+        raise kopf.PermanentError("the scheduler task is dead or stuck")
+    return "goes round"
+
+
+@kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+async def schedule_changed(event: kopf.RawEvent, memo: Operator, **_: Any) -> None:
+    """Take up a schedule as it is now, or that it is gone."""
+    body: dict[str, Any] = dict(event["object"])
+    if event["type"] == "DELETED":
+        memo.store.remove_schedule(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
+    else:
+        memo.store.put_schedule(body)
+
+
+@kopf.on.event("batch", "v1", "jobs", registry=registry)
+async def job_changed(event: kopf.RawEvent, memo: Operator, **_: Any) -> None:
+    """Take up a Job as it is now, or that it is gone."""
+    body: dict[str, Any] = dict(event["object"])
+    if event["type"] == "DELETED":
+        memo.store.remove_job(body)
+    else:
+        memo.store.put_job(body)
+
+
+async def run(settings: Settings) -> bool:
+    """Run the controller until it is told to stop; False where it had to give up."""
+    stop = asyncio.Event()
+    operator = Operator(settings, stop=stop)
+    await kopf.operator(
+        registry=registry,
+        memo=operator,
+        standalone=True,
+        clusterwide=True,
+        stop_flag=stop,
+        liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
+    )
+    return not operator.failed

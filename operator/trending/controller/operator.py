@@ -1,0 +1,96 @@
+"""The controller's parts put together, and what keeps them running."""
+
+import asyncio
+import logging
+from typing import Any
+
+from kubernetes.aio.client.exceptions import ApiException
+
+from trending.controller.kube import Kube
+from trending.controller.reconcile import Reconciler
+from trending.controller.scheduler import Scheduler, utc_now
+from trending.controller.settings import Settings
+from trending.controller.store import Key, Store
+
+_log = logging.getLogger(__name__)
+
+
+class Operator:
+    """What lives as long as the process: the store, the scheduler task, the periodic listing."""
+
+    def __init__(self, settings: Settings, *, stop: asyncio.Event) -> None:
+        self.settings = settings
+        self.failed = False
+        self._stop = stop
+        self._tasks: list[asyncio.Task[None]] = []
+        self._kube: Kube | None = None
+        self._scheduler: Scheduler | None = None
+        self.store = Store(changed=self._touch)
+
+    async def start(self) -> None:
+        """Read everything once, then start the scheduler: decisions on half of the Jobs would be wrong."""
+        self._kube = await Kube.connect()
+        reconciler = Reconciler(kube=self._kube, store=self.store, settings=self.settings, clock=utc_now)
+        self._scheduler = Scheduler(reconciler.reconcile, workers=self.settings.workers, clock=utc_now)
+        await self.resync()
+        _log.info("watching %d schedules", len(self.store))
+        self._supervise(self._scheduler.run(), "scheduler")
+        self._supervise(self._resync_for_ever(), "resync")
+
+    async def close(self) -> None:
+        """Stop the tasks and close the connections."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._kube:
+            await self._kube.close()
+
+    def is_healthy(self) -> bool:
+        """Tell whether the scheduler task lives and goes round."""
+        return (
+            bool(self._tasks)
+            and not any(task.done() for task in self._tasks)
+            and self._scheduler is not None
+            and self._scheduler.is_alive()
+        )
+
+    async def resync(self) -> None:
+        """List everything and repair what watches missed, things gone included."""
+        if self._kube is None:
+            raise RuntimeError("the operator lists only once it is connected")
+        version, keys, uids = 0, [], []
+        async for body, listed in self._kube.schedules():
+            self.store.put_schedule(body)
+            keys.append(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
+            version = int(listed)
+        self.store.keep_schedules(keys, version)
+        version = 0
+        async for body, listed in self._kube.jobs():
+            self.store.put_job(body)
+            uids.append(body["metadata"]["uid"])
+            version = int(listed)
+        self.store.keep_jobs(uids, version)
+
+    async def _resync_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.resync_seconds)
+            try:
+                await self.resync()
+            except (ApiException, OSError, TimeoutError) as error:
+                _log.warning("listing everything anew failed, watches go on: %s", error)
+
+    def _touch(self, key: Key) -> None:
+        if self._scheduler:
+            self._scheduler.touch(key)
+
+    def _supervise(self, coroutine: Any, name: str) -> None:
+        """Run a task that must not end; where it does, end the process, so that Kubernetes starts it anew."""
+        task: asyncio.Task[None] = asyncio.create_task(coroutine, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self.failed = True
+            _log.critical("the %s task has ended: %r", task.get_name(), task.exception())
+            self._stop.set()

@@ -1,0 +1,209 @@
+"""One pass over a schedule: observe, decide, act, write the status; in that order and in this one place.
+
+Whatever dies when, the next pass comes right: a Job's name is the lock of its slot, a status write is refused when
+the object has changed
+since it was read, an event's name is made of what it says.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from kubernetes.aio.client.exceptions import ApiException
+
+from trending.api.instant import format_instant
+from trending.api.names import API_VERSION, KIND
+from trending.api.status import TrendingScheduleStatus
+from trending.controller.kube import JsonObject, Kube, reason_of
+from trending.controller.manifests import build_event, build_job
+from trending.controller.runs import FinishedRun, finish, read_pods
+from trending.controller.settings import Settings
+from trending.controller.status import change_events, missing_job_events, next_status, run_events
+from trending.controller.store import Key, Store
+from trending.controller.validity import refusal_of
+from trending.schedule.decision import Decision, Event, Progress, decide, is_caught_up
+from trending.schedule.history import unrecorded
+from trending.schedule.observed import Job, Schedule
+
+_log = logging.getLogger(__name__)
+
+_NOT_FOUND = 404
+_CONFLICT = 409
+_ROUNDS = 8
+"""A pass that has not come to rest after so many writes and conflicts is begun again later, so that others get their
+turn."""
+_AGAIN = timedelta(seconds=2)
+
+
+class CreateRefusedError(Exception):
+    """The API server did not create a Job; its words are the text. It is tried again."""
+
+
+class Reconciler:
+    """Carries out what is decided, on a cluster."""
+
+    def __init__(self, *, kube: Kube, store: Store, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self._kube = kube
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+
+    async def reconcile(self, key: Key) -> datetime | None:
+        """Bring a schedule to rest; return when to look at it again, None where nothing is to come.
+
+        Raises CreateRefusedError and ApiException where the API server refuses; the pass is to be repeated then,
+        later and later.
+        """
+        for _ in range(_ROUNDS):
+            schedule = self._store.schedule(key)
+            if schedule is None:
+                return None
+            now = self._clock()
+            jobs = [job for job in self._store.jobs(key) if job.owner == schedule.uid]
+            decision = decide(schedule, jobs, now, refusal=refusal_of(schedule))
+            if schedule.deleting:
+                return None
+            wrote = await self._step(schedule, jobs, decision, now)
+            if not wrote and decision.action != "start":
+                await self._delete_surplus(schedule, jobs, decision, now)
+                await self._send(schedule, decision.events, now)
+                return _wake(schedule, decision)
+        return self._clock() + _AGAIN
+
+    async def _step(self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, now: datetime) -> bool:
+        """Do the next thing that needs a status write; False where nothing does."""
+        runs = [await self._finish(job) for job in unrecorded(jobs, schedule.status.last_run)]
+        if runs or not is_caught_up(schedule, decision) or decision.action != "start":
+            return await self._write(schedule, decision, decision.progress, jobs, runs, now)
+        return await self._start(schedule, jobs, decision, now)
+
+    async def _finish(self, job: Job) -> FinishedRun:
+        pods = await self._kube.pods_of_job(job.namespace, job.uid)
+        run = finish(job, read_pods(pods))
+        _log.info("%s/%s: %s: %s", job.namespace, job.name, run.last_run.result, run.last_run.message)
+        return run
+
+    async def _start(self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, now: datetime) -> bool:
+        job = await self._create(schedule, decision, now)
+        progress = decision.started or decision.progress
+        if job is None:
+            return await self._write(schedule, replace(decision, events=()), progress, jobs, [], now)
+        return await self._write(schedule, decision, progress, [*jobs, job], [], now)
+
+    async def _create(self, schedule: Schedule, decision: Decision, now: datetime) -> Job | None:
+        """Create the Job, or find that it is there already; None where its name is taken by another's."""
+        manifest = build_job(schedule, decision, now, self._settings)
+        try:
+            body = await self._kube.create_job(manifest)
+        except ApiException as error:
+            if error.status != _CONFLICT:
+                message = f"Error creating job {decision.job}: {reason_of(error)}"
+                slot = format_instant(decision.scheduled_time or now)
+                failed = Event(type="Warning", reason="FailedCreate", message=message, key=f"{slot}/{error.status}")
+                await self._send(schedule, [failed], now)
+                raise CreateRefusedError(message) from error
+            body = await self._kube.get_job(schedule.namespace, str(decision.job))
+        else:
+            late = (now - decision.scheduled_time).total_seconds() if decision.scheduled_time else 0.0
+            _log.info("%s/%s: created, %.1f s after its time", schedule.namespace, decision.job, late)
+        job = Job.from_object(body)
+        if job.owner != schedule.uid:
+            message = f"Job {job.name} exists already and belongs to somebody else; its slot is left out"
+            taken = Event(type="Warning", reason="UnexpectedJob", message=message, key=job.uid)
+            await self._send(schedule, [taken], now)
+            return None
+        self._store.put_job(body)
+        return job
+
+    async def _write(
+        self,
+        schedule: Schedule,
+        decision: Decision,
+        progress: Progress,
+        jobs: Sequence[Job],
+        runs: Sequence[FinishedRun],
+        now: datetime,
+    ) -> bool:
+        """Write the status where it differs, then send the events that go with it; False where it does not differ."""
+        status = next_status(schedule, decision, progress=progress, jobs=jobs, runs=runs, now=now)
+        if status == schedule.status:
+            return False
+        try:
+            body = await self._kube.replace_status(_with_status(schedule, status))
+        except ApiException as error:
+            if error.status not in (_CONFLICT, _NOT_FOUND):
+                raise
+            await self._read_again(schedule)
+            return True
+        self._store.put_schedule(body)
+        created = () if progress is decision.progress else decision.events
+        told = [event for event in decision.events if event.reason != "SuccessfulCreate"]
+        await self._send(
+            schedule,
+            [
+                *(created or told),
+                *missing_job_events(schedule.status, jobs),
+                *run_events(runs),
+                *change_events(schedule.status, status),
+            ],
+            now,
+        )
+        return True
+
+    async def _read_again(self, schedule: Schedule) -> None:
+        """Somebody changed the object since it was read: read it as it is now, to decide again."""
+        key = Key(schedule.namespace, schedule.name)
+        try:
+            self._store.put_schedule(await self._kube.get_schedule(*key))
+        except ApiException as error:
+            if error.status != _NOT_FOUND:
+                raise
+            self._store.remove_schedule(key)
+
+    async def _delete_surplus(self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, now: datetime) -> None:
+        surplus = [job for job in jobs if job.name in decision.deletes]
+        for job in surplus:
+            try:
+                await self._kube.delete_job(job.namespace, job.name, uid=job.uid)
+            except ApiException as error:
+                if error.status not in (_NOT_FOUND, _CONFLICT):
+                    message = f"Error deleting job {job.name}: {reason_of(error)}"
+                    await self._send(
+                        schedule, [Event(type="Warning", reason="FailedDelete", message=message, key=job.uid)], now
+                    )
+                    raise
+            self._store.forget_job(Key(schedule.namespace, schedule.name), job.name, uid=job.uid)
+
+    async def _send(self, schedule: Schedule, events: Iterable[Event], now: datetime) -> None:
+        """Send events, each once; an event that cannot be sent is logged, since no run shall wait for it."""
+        for event in events:
+            try:
+                await self._kube.create_event(build_event(schedule, event, now, self._settings))
+            except ApiException as error:
+                if error.status != _CONFLICT:
+                    _log.warning(
+                        "event %s of %s/%s: %s", event.reason, schedule.namespace, schedule.name, reason_of(error)
+                    )
+
+
+def _with_status(schedule: Schedule, status: TrendingScheduleStatus) -> JsonObject:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {
+            "name": schedule.name,
+            "namespace": schedule.namespace,
+            "uid": schedule.uid,
+            "resourceVersion": schedule.resource_version,
+        },
+        "spec": schedule.raw_spec,
+        "status": status.to_json_object(),
+    }
+
+
+def _wake(schedule: Schedule, decision: Decision) -> datetime | None:
+    """Return when the clock alone will change something: the next slot, a deadline, data that become stale."""
+    fresh = any(c.type == "Fresh" and c.status == "True" for c in schedule.status.conditions)
+    instants = [decision.wake, schedule.status.stale_time if fresh else None]
+    return min(filter(None, instants), default=None)

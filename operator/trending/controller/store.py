@@ -1,0 +1,125 @@
+"""What the controller knows of the cluster: schedules and their Jobs, fed by watches and lists.
+
+A watch can lose an event and a list can be older than a watch, so an object is replaced only by a newer one of
+itself, and a listing
+removes only what is older than the list. Resource versions are compared as numbers, as Kubernetes allows from 1.35 on
+and etcd always did.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from trending.api.names import SCHEDULE_LABEL
+from trending.schedule.observed import Job, Schedule
+
+_log = logging.getLogger(__name__)
+
+
+class Key(NamedTuple):
+    """What names an object: namespace and name."""
+
+    namespace: str
+    name: str
+
+
+class Store:
+    """Schedules by key, and Jobs by the key of the schedule that their label names."""
+
+    def __init__(self, *, changed: Callable[[Key], None]) -> None:
+        self._changed = changed
+        self._schedules: dict[Key, tuple[int, Schedule]] = {}
+        self._jobs: dict[Key, dict[str, tuple[int, Job]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._schedules)
+
+    def schedule(self, key: Key) -> Schedule | None:
+        """Return a schedule; None where there is none."""
+        held = self._schedules.get(key)
+        return held[1] if held else None
+
+    def keys(self) -> list[Key]:
+        """Return the keys of all schedules."""
+        return list(self._schedules)
+
+    def jobs(self, key: Key) -> list[Job]:
+        """Return the Jobs that carry a schedule's label, of whatever owner."""
+        return [job for _, job in self._jobs.get(key, {}).values()]
+
+    def put_schedule(self, body: Mapping[str, Any]) -> None:
+        """Take up a schedule as read; one that is older than what is known is passed over."""
+        key, version = _key(body), _version(body)
+        known = self._schedules.get(key)
+        if known and known[0] >= version and known[1].uid == body["metadata"].get("uid"):
+            return
+        try:
+            schedule = Schedule.from_object(body)
+        except ValidationError as error:
+            # The API server checks the same rules, so this is an object of another version of the operator.
+            _log.error("%s/%s is passed over, since this version cannot read it: %s", key.namespace, key.name, error)
+            self._schedules.pop(key, None)
+            return
+        self._schedules[key] = (version, schedule)
+        self._changed(key)
+
+    def remove_schedule(self, key: Key) -> None:
+        """Forget a schedule that is gone."""
+        self._schedules.pop(key, None)
+
+    def put_job(self, body: Mapping[str, Any]) -> None:
+        """Take up a Job as read; one that is older than what is known is passed over."""
+        key = _schedule_key(body)
+        if key is None:
+            return
+        job, version = Job.from_object(body), _version(body)
+        jobs = self._jobs.setdefault(key, {})
+        known = jobs.get(job.name)
+        if known and known[0] >= version and known[1].uid == job.uid:
+            return
+        jobs[job.name] = (version, job)
+        self._changed(key)
+
+    def remove_job(self, body: Mapping[str, Any]) -> None:
+        """Forget a Job that is gone."""
+        key = _schedule_key(body)
+        if key is not None:
+            self.forget_job(key, body["metadata"]["name"], uid=body["metadata"].get("uid", ""))
+
+    def forget_job(self, key: Key, name: str, *, uid: str) -> None:
+        """Forget the Job of that name and uid."""
+        jobs = self._jobs.get(key, {})
+        if name in jobs and jobs[name][1].uid == uid:
+            del jobs[name]
+            if not jobs:
+                del self._jobs[key]
+            self._changed(key)
+
+    def keep_schedules(self, listed: Iterable[Key], version: int) -> None:
+        """Forget schedules that a list of that resource version does not hold and that are not newer than it."""
+        gone = self._schedules.keys() - set(listed)
+        for key in [key for key in gone if self._schedules[key][0] <= version]:
+            del self._schedules[key]
+
+    def keep_jobs(self, listed: Iterable[str], version: int) -> None:
+        """Forget Jobs whose uid a list of that resource version does not hold and that are not newer than it."""
+        uids = set(listed)
+        for key, jobs in list(self._jobs.items()):
+            for known, job in list(jobs.values()):
+                if job.uid not in uids and known <= version:
+                    self.forget_job(key, job.name, uid=job.uid)
+
+
+def _key(body: Mapping[str, Any]) -> Key:
+    return Key(body["metadata"]["namespace"], body["metadata"]["name"])
+
+
+def _schedule_key(body: Mapping[str, Any]) -> Key | None:
+    name = (body["metadata"].get("labels") or {}).get(SCHEDULE_LABEL)
+    return Key(body["metadata"]["namespace"], name) if name else None
+
+
+def _version(body: Mapping[str, Any]) -> int:
+    return int(body["metadata"].get("resourceVersion", "0"))

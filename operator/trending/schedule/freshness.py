@@ -1,0 +1,88 @@
+"""How old data may become, and whether they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from trending.api.duration import format_duration
+from trending.api.instant import format_instant
+from trending.api.spec import TrendingScheduleSpec
+from trending.api.status import TargetStatus
+from trending.schedule.slots import EverySlots, slots_of
+
+_GAP_DAYS: Final = 8
+_GAP_SLOTS: Final = 32
+_GAPS: Final = 2
+"""One missed run is no reason to wake anybody; two are."""
+
+
+def stale_after(spec: TrendingScheduleSpec, *, since: datetime) -> timedelta:
+    """Return spec.staleAfter, else twice the longest gap between slots.
+
+    Raises InvalidScheduleError and UnknownTimeZoneError where the schedule cannot be read.
+    """
+    if spec.stale_after is not None:
+        return spec.stale_after
+    return _GAPS * longest_gap(spec.schedule, spec.time_zone, since)
+
+
+@lru_cache(maxsize=4096)
+def longest_gap(expression: str, zone: str, since: datetime) -> timedelta:
+    """Return the longest time between two slots of the 8 days from `since`, or of the next 32 slots where these reach
+    further."""
+    slots = slots_of(expression, zone, base=since)
+    if isinstance(slots, EverySlots):
+        return timedelta(seconds=slots.seconds)
+    longest, count = timedelta(0), 1
+    slot = slots.next(since)
+    while slot is not None:
+        following = slots.next(slot)
+        if following is None or (count >= _GAP_SLOTS and following > since + timedelta(days=_GAP_DAYS)):
+            break
+        longest = max(longest, following - slot)
+        slot, count = following, count + 1
+    return longest or timedelta(days=365 * 4)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """Whether a schedule's data are fresh, in the words of condition Fresh."""
+
+    fresh: bool
+    reason: str
+    message: str
+    stale_time: datetime | None = None
+    """When the target that goes stale first does; None where a target has no data, which is stale already."""
+
+
+def judge(targets: Sequence[TargetStatus], *, ever_succeeded: bool, now: datetime) -> Verdict:
+    """Judge freshness by the clock: whatever the runs did, data are stale from their stale time on."""
+    empty = [target.name for target in targets if target.data_timestamp is None or target.stale_time is None]
+    if empty and not ever_succeeded:
+        return Verdict(fresh=False, reason="NeverSucceeded", message="No run has succeeded yet, so there are no data.")
+    if empty:
+        return Verdict(fresh=False, reason="TargetWithoutData", message=f"Target {empty[0]} has never had data.")
+    first = first_to_go_stale(targets)
+    if first is None or first.stale_time is None or first.data_timestamp is None:
+        return Verdict(fresh=False, reason="NeverSucceeded", message="There are no targets.")
+    timestamp = format_instant(first.data_timestamp)
+    if now >= first.stale_time:
+        allowed = format_duration(first.stale_time - first.data_timestamp)
+        message = (
+            f"The data of target {first.name} are of {timestamp} and became stale at "
+            f"{format_instant(first.stale_time)}, {allowed} later."
+        )
+        return Verdict(fresh=False, reason="TooOld", message=message, stale_time=first.stale_time)
+    message = (
+        f"The data are of {timestamp} or newer; target {first.name} goes stale first, "
+        f"at {format_instant(first.stale_time)}."
+    )
+    return Verdict(fresh=True, reason="UpToDate", message=message, stale_time=first.stale_time)
+
+
+def first_to_go_stale(targets: Sequence[TargetStatus]) -> TargetStatus | None:
+    """Return the target whose data become too old first, of those that have data."""
+    dated = [target for target in targets if target.stale_time is not None]
+    return min(dated, key=lambda target: (target.stale_time, target.name), default=None)

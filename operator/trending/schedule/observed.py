@@ -1,0 +1,118 @@
+"""What a decision looks at: a schedule and its Jobs, as read from the API server, in the few fields that matter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from trending.api.document import Trigger
+from trending.api.instant import parse_instant
+from trending.api.names import REQUESTED_AT_ANNOTATION, SCHEDULED_TIMESTAMP_ANNOTATION
+from trending.api.spec import TrendingScheduleSpec
+from trending.api.status import TrendingScheduleStatus
+from trending.schedule.job_names import is_manual_name
+
+Finish = Literal["Complete", "Failed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Schedule:
+    """A TrendingSchedule."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    created: datetime
+    deleting: bool
+    requested_at: str | None
+    """The value of annotation trending.dev/requestedAt."""
+    spec: TrendingScheduleSpec
+    status: TrendingScheduleStatus
+    raw_spec: Mapping[str, Any]
+    """The spec as it was read, for the run document's snapshot."""
+
+    @classmethod
+    def from_object(cls, body: Mapping[str, Any]) -> "Schedule":
+        """Read an object of the API. Raises pydantic's ValidationError (a ValueError) where spec or status is not as
+        the schema has it."""
+        metadata = body["metadata"]
+        return cls(
+            namespace=metadata.get("namespace", "default"),
+            name=metadata["name"],
+            uid=metadata.get("uid", ""),
+            generation=metadata.get("generation", 1),
+            resource_version=metadata.get("resourceVersion", ""),
+            created=parse_instant(metadata["creationTimestamp"]),
+            deleting="deletionTimestamp" in metadata,
+            requested_at=(metadata.get("annotations") or {}).get(REQUESTED_AT_ANNOTATION),
+            spec=TrendingScheduleSpec.model_validate(body["spec"]),
+            status=TrendingScheduleStatus.model_validate(body.get("status") or {}),
+            raw_spec=body["spec"],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A Job that carries the operator's labels."""
+
+    namespace: str
+    name: str
+    uid: str
+    owner: str | None
+    """The uid of the object that controls it."""
+    created: datetime
+    started: datetime | None
+    """status.startTime."""
+    scheduled_time: datetime | None
+    """Its slot, or for a run by hand the second it was created in."""
+    trigger: Trigger
+    finished: Finish | None
+    """Its condition Complete or Failed; a Job that is being deleted but has neither is active."""
+    ended: datetime | None
+    """When it got that condition."""
+    end_reason: str | None = None
+    """The condition's reason, such as BackoffLimitExceeded."""
+    end_message: str | None = None
+    """The condition's message."""
+    ready: int = 0
+    """How many of its pods are ready."""
+
+    @classmethod
+    def from_object(cls, body: Mapping[str, Any]) -> "Job":
+        """Read a Job of the API."""
+        metadata, status = body["metadata"], body.get("status") or {}
+        scheduled = (metadata.get("annotations") or {}).get(SCHEDULED_TIMESTAMP_ANNOTATION)
+        owner = next((o["uid"] for o in metadata.get("ownerReferences") or [] if o.get("controller")), None)
+        created = parse_instant(metadata["creationTimestamp"])
+        finish, end = _end(status)
+        return cls(
+            namespace=metadata.get("namespace", "default"),
+            name=metadata["name"],
+            uid=metadata.get("uid", ""),
+            owner=owner,
+            created=created,
+            started=_instant(status.get("startTime")),
+            scheduled_time=_instant(scheduled),
+            trigger="Manual" if is_manual_name(metadata["name"]) else "Schedule",
+            finished=finish,
+            ended=_instant(end.get("lastTransitionTime")) or (created if finish else None),
+            end_reason=end.get("reason"),
+            end_message=end.get("message"),
+            ready=status.get("ready") or 0,
+        )
+
+
+def _end(status: Mapping[str, Any]) -> tuple[Finish | None, Mapping[str, Any]]:
+    for condition in status.get("conditions") or []:
+        if condition.get("status") == "True":
+            if condition.get("type") == "Complete":
+                return "Complete", condition
+            if condition.get("type") == "Failed":
+                return "Failed", condition
+    return None, {}
+
+
+def _instant(text: str | None) -> datetime | None:
+    return parse_instant(text) if text else None
