@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -115,6 +116,14 @@ def test_the_documented_grants_are_enough_for_a_run(ledger: Database) -> None:
     finally:
         with ledger.connect(role=ADMIN, autocommit=True) as admin:
             admin.execute(sql.SQL("DROP OWNED BY {r}; DROP ROLE {r}").format(r=sql.Identifier(ROLE)))
+
+
+def test_a_slice_of_any_size_that_a_schedule_may_have_has_one_row(ledger: Database) -> None:
+    longest = {f"column_{column}": [secrets.token_hex(128) for _ in range(64)] for column in range(8)}
+    insert = "INSERT INTO trending.freshness (table_name, slice) VALUES ('s', %s) ON CONFLICT DO NOTHING RETURNING 1"
+    for slice_ in ({}, {"type": ["TRACKS"]}, longest):
+        assert ledger.execute(insert, [Jsonb(slice_)]) == [(1,)]
+        assert ledger.execute(insert, [Jsonb(slice_)]) == []
 
 
 def test_a_data_timestamp_without_its_run_is_refused(ledger: Database) -> None:

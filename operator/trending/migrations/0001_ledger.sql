@@ -62,9 +62,11 @@ CREATE TABLE IF NOT EXISTS trending.freshness (
     run_id text,
     rows bigint CHECK (rows >= 0),
     step jsonb,
-    PRIMARY KEY (table_name, slice),
     CHECK ((data_timestamp IS NULL) = (run_id IS NULL))
 );
+
+-- The key is (table_name, slice), by a hash of 64 bits: a long slice would not fit into an index.
+CREATE UNIQUE INDEX IF NOT EXISTS freshness_slice_idx ON trending.freshness (table_name, jsonb_hash_extended(slice, 0));
 
 COMMENT ON TABLE trending.freshness IS 'One row a slice of a table: as of when its data are, and who wrote them. Its row lock orders the writers of the slice';
 COMMENT ON COLUMN trending.freshness.table_name IS 'Schema-qualified name of the table, quoted where SQL needs it';

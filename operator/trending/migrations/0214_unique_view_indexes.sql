@@ -9,7 +9,8 @@
 -- It can be run again at any time: after it was cut off it goes on from where the catalog shows it stopped (an INVALID index
 -- is dropped first), and where all is done it returns nothing. The unique index is built beside the plain one, under the name
 -- <index>_unique, so that queries always have an index. No statement takes a lock that readers wait for; building and dropping
--- wait for the transactions that were open before them.
+-- wait for the transactions that were open before them. Let no refresh without a lock_timeout run meanwhile: it would queue behind
+-- the build, and readers behind it.
 
 DO $$
 DECLARE
