@@ -69,5 +69,5 @@ manifests: install ## Write the CRD from the models into manifests/ and the char
 	@$(PYTHON) -m trending.cli crd > manifests/crd.yaml
 
 .PHONY: demo
-demo: cluster image postgres-image ## Cluster, image, PostgreSQL, sample data, operator, examples: the whole path, live
-	@$(PYTHON) -m tests.demo
+demo: install ## Cluster, image, PostgreSQL, sample data, operator, examples: the whole path, live
+	@$(PYTHON) -m demo
