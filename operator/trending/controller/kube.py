@@ -44,6 +44,18 @@ class Kube:
         configuration.connection_pool_maxsize = _CONNECTIONS
         return cls(ApiClient(configuration))
 
+    @classmethod
+    async def connect_as_user(cls, *, context: str | None = None) -> tuple["Kube", str]:
+        """Connect as the kubeconfig says; return the connection and the context's namespace.
+
+        Raises ConfigException where there is no kubeconfig, or no such context in it.
+        """
+        configuration, load = Configuration(), cast("Any", config)  # these loaders have no types
+        await load.load_kube_config(client_configuration=configuration, context=context)
+        contexts, current = load.list_kube_config_contexts()
+        chosen = next((c for c in contexts if c["name"] == context), current)
+        return cls(ApiClient(configuration)), chosen["context"].get("namespace") or "default"
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
@@ -55,12 +67,13 @@ class Kube:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
     ) -> JsonObject:
         request = await self._client.param_serialize(
             method=method,
             resource_path=path,
             query_params=list((query or {}).items()),
-            header_params={"Accept": "application/json", "Content-Type": "application/json"},
+            header_params={"Accept": "application/json", "Content-Type": content_type},
             body=body,
             auth_settings=["BearerToken"],
         )
@@ -97,6 +110,11 @@ class Kube:
     async def get_schedule(self, namespace: str, name: str) -> JsonObject:
         """Read a schedule as it is now."""
         return await self._call("GET", f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}/{name}")
+
+    async def patch_schedule(self, namespace: str, name: str, patch: JsonObject) -> JsonObject:
+        """Merge a patch into a schedule."""
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}/{name}"
+        return await self._call("PATCH", path, body=patch, content_type="application/merge-patch+json")
 
     async def replace_status(self, body: JsonObject) -> JsonObject:
         """Write a schedule's status, unless it has changed since the resource version in `body` (409)."""
