@@ -1,0 +1,51 @@
+"""DeleteInsert: delete the slice and insert it again; columns that the query does not return get their defaults."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from trending.runner.rewrite.strategy import Destination, Plan, RewriteResult, insert_rows
+from trending.runner.stage import Stage
+
+Connection = psycopg.Connection[Any]
+
+
+class DeleteInsert:
+    """Writes every row anew. The cost is that of the whole slice, whatever has changed."""
+
+    name: Final = "DeleteInsert"
+
+    def __init__(self, connection: Connection) -> None:
+        """`connection` is in the transaction that the stage was filled in."""
+        self._connection = connection
+
+    def plan(self, target: Destination, source: Stage) -> Plan:
+        """Count the slice's rows: all of them go, all of the stage's come."""
+        count = sql.SQL("SELECT count(*) FROM {} AS target WHERE {}").format(
+            target.table.identifier, target.slice.condition("target")
+        )
+        row = self._connection.execute(count).fetchone()
+        lacking = [
+            column.name
+            for column in target.table.columns.values()
+            if column.name not in source.columns and column.name != source.stamp and not column.is_servers
+        ]
+        note = f"columns that the query does not return have their defaults: {', '.join(lacking)}" if lacking else None
+        return Plan(
+            destination=target, source=source, inserts=source.rows, updates=0, deletes=row[0] if row else 0, note=note
+        )
+
+    def apply(self, plan: Plan) -> RewriteResult:
+        """Delete the slice, then insert the stage."""
+        target = plan.destination
+        delete = sql.SQL("DELETE FROM {} AS target WHERE {}").format(
+            target.table.identifier, target.slice.condition("target")
+        )
+        deleted = self._connection.execute(delete).rowcount
+        staged = sql.SQL("{} AS staged").format(plan.source.identifier)
+        return RewriteResult(
+            inserted=insert_rows(self._connection, plan, staged), updated=0, deleted=deleted, unchanged=0
+        )

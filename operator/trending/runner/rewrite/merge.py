@@ -1,0 +1,170 @@
+"""Merge: write only what differs. One full join of slice and stage by key finds it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from trending.runner.failure import ConfigurationError
+from trending.runner.rewrite.strategy import Destination, Plan, RewriteResult, insert_rows
+from trending.runner.stage import Stage
+
+Connection = psycopg.Connection[Any]
+
+# In here columns go by number, c1, c2, .., so that no name of the user's meets one of ours.
+_CHANGES: Final = sql.SQL("""
+    CREATE TEMPORARY TABLE {changes} ON COMMIT DROP AS
+    SELECT
+        CASE WHEN old.tid IS NULL THEN 'i' WHEN new.present THEN 'u' ELSE 'd' END::"char" AS kind,
+        old.part, old.tid, {old_key}, {new_columns}
+    FROM (SELECT tableoid AS part, ctid AS tid, {columns} FROM {table} AS target WHERE {slice}) AS old
+    FULL JOIN (SELECT true AS present, {columns} FROM {stage}) AS new ON {same_key}
+    WHERE old.tid IS NULL OR new.present IS NULL OR {differs}
+""")
+
+
+class Merge:
+    """Deletes, updates and inserts what differs by value; a row that stays as it is is not even locked.
+
+    Columns that the query does not return keep their values. NULL equals NULL, NaN equals NaN, and -0 equals 0, as
+    PostgreSQL's own `IS DISTINCT FROM` has it.
+    """
+
+    name: Final = "Merge"
+
+    def __init__(self, connection: Connection) -> None:
+        """`connection` is in the transaction that the stage was filled in."""
+        self._connection = connection
+
+    def plan(self, target: Destination, source: Stage) -> Plan:
+        """Write the differences into a temporary table. Raises ConfigurationError for a key that is none."""
+        self._check_key(target)
+        changes = sql.Identifier("pg_temp", f"trending_changes_{secrets.token_hex(4)}")
+        number = _numbers(source)
+        key = [number[name] for name in target.key]
+        self._connection.execute(
+            _CHANGES.format(
+                changes=changes,
+                table=target.table.identifier,
+                stage=source.identifier,
+                slice=target.slice.condition("target"),
+                columns=sql.SQL(", ").join(
+                    sql.SQL("{} AS {}").format(sql.Identifier(name), _c(at)) for name, at in number.items()
+                ),
+                old_key=sql.SQL(", ").join(sql.SQL("old.{} AS {}").format(_c(at), _old(at)) for at in key),
+                new_columns=sql.SQL(", ").join(sql.SQL("new.{}").format(_c(at)) for at in number.values()),
+                same_key=_all(sql.SQL("old.{0} = new.{0}").format(_c(at)) for at in key),
+                differs=_differs(target, source),
+            )
+        )
+        self._connection.execute(sql.SQL("ANALYZE {}").format(changes))
+        count = sql.SQL("SELECT kind::text, count(*) FROM {} GROUP BY kind").format(changes)
+        counts = dict(self._connection.execute(count).fetchall())
+        return Plan(
+            destination=target,
+            source=source,
+            inserts=counts.get("i", 0),
+            updates=counts.get("u", 0),
+            deletes=counts.get("d", 0),
+            changes=changes,
+        )
+
+    def apply(self, plan: Plan) -> RewriteResult:
+        """Delete, update, insert, in this order: a value that a unique index holds is given up before it is taken."""
+        return RewriteResult(
+            deleted=self._delete(plan) if plan.deletes else 0,
+            updated=self._update(plan) if plan.updates else 0,
+            inserted=self._insert(plan) if plan.inserts else 0,
+            unchanged=plan.source.rows - plan.updates - plan.inserts,
+        )
+
+    def _delete(self, plan: Plan) -> int:
+        delete = sql.SQL("DELETE FROM {} AS target USING {} AS changes WHERE changes.kind = 'd' AND {}").format(
+            plan.destination.table.identifier, plan.changes, _same_row(plan)
+        )
+        return self._connection.execute(delete).rowcount
+
+    def _update(self, plan: Plan) -> int:
+        target, source = plan.destination, plan.source
+        number = _numbers(source)
+        assignments = [
+            sql.SQL("{} = changes.{}").format(sql.Identifier(name), _c(number[name])) for name in source.compared
+        ]
+        if source.stamp:
+            assignments.append(sql.SQL("{} = {}::timestamptz").format(sql.Identifier(source.stamp), target.now))
+        update = sql.SQL("UPDATE {} AS target SET {} FROM {} AS changes WHERE changes.kind = 'u' AND {}").format(
+            target.table.identifier, sql.SQL(", ").join(assignments), plan.changes, _same_row(plan)
+        )
+        return self._connection.execute(update).rowcount
+
+    def _insert(self, plan: Plan) -> int:
+        columns = sql.SQL(", ").join(
+            sql.SQL("{} AS {}").format(_c(at), sql.Identifier(name)) for name, at in _numbers(plan.source).items()
+        )
+        rows = sql.SQL("(SELECT {} FROM {} WHERE kind = 'i') AS staged").format(columns, plan.changes)
+        return insert_rows(self._connection, plan, rows)
+
+    def _check_key(self, target: Destination) -> None:
+        """Check that the slice has no two rows of one key, unless an index already says so."""
+        if target.table.is_unique((*target.key, *target.slice.constants)):
+            return
+        names = [sql.Identifier(name) for name in target.key]
+        query = sql.SQL(
+            "SELECT count(*) FROM {} AS target WHERE {} AND {} GROUP BY {} HAVING count(*) > 1 LIMIT 1"
+        ).format(
+            target.table.identifier,
+            target.slice.condition("target"),
+            _all(sql.SQL("{} IS NOT NULL").format(name) for name in names),
+            sql.SQL(", ").join(names),
+        )
+        if row := self._connection.execute(query).fetchone():
+            raise ConfigurationError(
+                f"the key ({', '.join(target.key)}) does not tell the rows of {target.slice} apart: {row[0]} of them "
+                "have the same one; name more columns in key, or use strategy DeleteInsert"
+            )
+
+
+def _same_row(plan: Plan) -> sql.Composed:
+    """Return the condition for the row that the join saw: by its place, and by key and slice, since a place may by now
+    have been given to another row."""
+    target, number = plan.destination, _numbers(plan.source)
+    same_key = _all(
+        sql.SQL("target.{} IS NOT DISTINCT FROM changes.{}").format(sql.Identifier(name), _old(number[name]))
+        for name in target.key
+    )
+    return sql.SQL("target.tableoid = changes.part AND target.ctid = changes.tid AND {} AND {}").format(
+        same_key, target.slice.condition("target")
+    )
+
+
+def _differs(target: Destination, source: Stage) -> sql.Composable:
+    number = _numbers(source)
+    tests = [
+        sql.SQL(
+            "old.{0}::text IS DISTINCT FROM new.{0}::text"
+            if target.table.columns[name].lacks_equality
+            else "old.{0} IS DISTINCT FROM new.{0}"
+        ).format(_c(number[name]))
+        for name in source.compared
+    ]
+    return sql.SQL(" OR ").join(tests) if tests else sql.SQL("false")
+
+
+def _numbers(source: Stage) -> dict[str, int]:
+    return {name: at for at, name in enumerate(source.columns, start=1)}
+
+
+def _c(number: int) -> sql.Identifier:
+    return sql.Identifier(f"c{number}")
+
+
+def _old(number: int) -> sql.Identifier:
+    return sql.Identifier(f"old{number}")
+
+
+def _all(conditions: Iterable[sql.Composable]) -> sql.Composed:
+    return sql.SQL(" AND ").join(conditions)

@@ -1,0 +1,208 @@
+"""A run from beginning to end: refresh the views, rewrite the targets, keep the ledger, say how it went."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from trending.api.spec import Refresh, TrendingScheduleSpec
+from trending.api.status import StepAction
+from trending.report import TargetReport
+from trending.runner import ledger
+from trending.runner.access import Access
+from trending.runner.failure import ConfigurationError, RunError, doing, from_driver
+from trending.runner.goal import Goal, overlap, resolve, wish
+from trending.runner.locks import SliceLocks
+from trending.runner.migrate import ledger_is_there
+from trending.runner.patience import Patience
+from trending.runner.progress import Progress
+from trending.runner.record import Outcome, Record
+from trending.runner.refresh import refresh_view
+from trending.runner.session import Sessions
+from trending.runner.stop import Stop
+from trending.runner.target import TargetWriter
+
+Connection = psycopg.Connection[Any]
+
+_LAST_WORDS: Final = "5s"
+"""How long each statement may take that says how the run ended: the pod may be about to be killed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be done."""
+
+    run: ledger.RunIdentity
+    spec: TrendingScheduleSpec
+    access: Access
+    now: datetime | None = None
+    """The data timestamp to write; the database's clock by default."""
+
+
+def perform(order: Order, *, stop: Stop, progress: Progress) -> Outcome:
+    """Do a run. Never raises an Exception: whatever fails is in the report."""
+    return _Run(order, stop, progress).perform()
+
+
+class _Run:
+    """A run under way."""
+
+    def __init__(self, order: Order, stop: Stop, progress: Progress) -> None:
+        self._order = order
+        self._stop = stop
+        self._progress = progress
+        self._record = Record(order.run, order.spec)
+        self._patience = Patience(stop, progress)
+        self._sessions = Sessions(
+            order.access, schedule=order.run.schedule, settings=order.spec.database.settings or {}, stop=stop
+        )
+        self._locks = SliceLocks(self._sessions, self._patience)
+        self._connection: Connection | None = None
+        self._goals: list[Goal] = []
+
+    def perform(self) -> Outcome:
+        try:
+            self._work()
+        except Exception as error:  # noqa: BLE001 (whatever ends the run has to be told)
+            self._record.ended_by(self._explained(error))
+        self._stop.ended()
+        self._locks.release()
+        outcome = self._say_how_it_ended()
+        if self._connection is not None:
+            self._connection.close()
+        return outcome
+
+    def _work(self) -> None:
+        connection = self._connected()
+        with doing("the ledger"):
+            if not ledger_is_there(connection):
+                raise ConfigurationError(
+                    f"{self._order.access.place} has no ledger (schema trending): run `trending migrate` on it once"
+                )
+            self._record.row = row = ledger.begin_run(connection, self._order.run, now=self._order.now)
+        self._record.take_over(row.refreshed)
+        self._progress.plans(self._record.left)
+        self._resolve(connection)
+        # Where no target can be had there is nothing to refresh for.
+        if self._goals and self._refresh():
+            self._rewrite(row)
+
+    def _resolve(self, connection: Connection) -> None:
+        """Look every target up. One that cannot be had fails alone."""
+        for index, target in enumerate(self._order.spec.rewrite):
+            with self._noting("Rewrite", target.name), doing(f"spec.rewrite[{index}]"):
+                self._goals.append(resolve(connection, wish(target, f"spec.rewrite[{index}]")))
+        if sentence := overlap(self._goals):
+            raise ConfigurationError(sentence)
+        self._look_at_freshness(connection)
+
+    def _refresh(self) -> bool:
+        """Refresh the views that no earlier attempt has refreshed, in order; return whether all went well."""
+        for index, refresh in enumerate(self._order.spec.refresh):
+            name = refresh.materialized_view
+            if ("Refresh", name) not in self._record.left:
+                continue
+            self._stop.check()
+            self._progress.starts("Refresh", name)
+            with self._noting("Refresh", name), doing(f"spec.refresh[{index}]"):
+                self._refresh_one(index, refresh)
+            if self._record.problems:
+                return False
+        return True
+
+    def _refresh_one(self, index: int, refresh: Refresh) -> None:
+        connection = self._connected()
+        step = refresh_view(
+            connection,
+            refresh,
+            where=f"spec.refresh[{index}]",
+            patience=self._patience,
+            record=lambda step: ledger.write_steps(connection, self._order.run, [*self._record.steps, step]),
+        )
+        self._record.done(step)
+        self._progress.ends(step)
+
+    def _rewrite(self, row: ledger.RunRow) -> None:
+        writer = TargetWriter(
+            run=self._order.run,
+            row=row,
+            locks=self._locks,
+            patience=self._patience,
+            stop=self._stop,
+            progress=self._progress,
+        )
+        with doing("taking the locks of the slices"):
+            self._locks.take(goal.slice for goal in self._goals)
+        for index, goal in enumerate(self._goals):
+            if self._record.was_stopped:
+                return
+            self._stop.check()
+            self._progress.starts("Rewrite", goal.name)
+            with self._noting("Rewrite", goal.name), doing(goal.where):
+                written = writer.write(self._connected(), goal, self._goals[index:])
+                self._record.done(written.step, is_superseded=written.is_superseded)
+                if not written.is_superseded:
+                    self._record.fresh[goal.name] = TargetReport(
+                        name=goal.name, data_timestamp=row.data_timestamp, rows=written.rows
+                    )
+                self._progress.ends(written.step)
+
+    def _connected(self) -> Connection:
+        """Return the connection that works, a new one where the last was lost."""
+        if self._connection is None or self._connection.closed:
+            self._connection = self._sessions.open_for_work()
+        return self._connection
+
+    @contextmanager
+    def _noting(self, action: StepAction, name: str) -> Iterator[None]:
+        """Have a view or target that fails fail alone."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 (whatever it is: the others go on, and the report tells)
+            self._progress.ends(self._record.failed(action, name, self._explained(error)))
+
+    def _explained(self, error: Exception) -> RunError:
+        """Turn whatever was raised into a sentence without secrets."""
+        if isinstance(error, RunError):
+            return error
+        if self._stop.error is not None:
+            return self._stop.error  # its cancellation is what the driver tells of
+        redactor = self._order.access.redactor
+        if isinstance(error, psycopg.Error):
+            return from_driver(error, redactor)
+        self._progress.says(redactor.text(traceback.format_exc()))
+        return RunError(f"unexpected {type(error).__name__}: {redactor.text(str(error))}; this is a bug of the runner")
+
+    def _look_at_freshness(self, connection: Connection) -> None:
+        for goal in self._goals:
+            if row := ledger.read_slice(connection, goal.slice):
+                self._record.fresh[goal.name] = TargetReport(
+                    name=goal.name, data_timestamp=row.data_timestamp, rows=row.rows
+                )
+
+    def _say_how_it_ended(self) -> Outcome:
+        """Complete the run's row in the ledger, and return the report.
+
+        A database that does not answer any more changes nothing about how the run went: the report is told elsewhere
+        too, with what was known of each target.
+        """
+        connection = self._connection
+        redactor = self._order.access.redactor
+        if connection is None or connection.closed or self._record.row is None:
+            return self._record.outcome(redactor)
+        try:
+            connection.execute(sql.SQL("SET statement_timeout = {}").format(sql.Literal(_LAST_WORDS)))
+            self._look_at_freshness(connection)
+            outcome = self._record.outcome(redactor)
+            ledger.end_run(connection, self._order.run, outcome.report)
+        except psycopg.Error as error:
+            self._progress.says(f"the ledger does not know how the run ended: {redactor.driver_text(error)}")
+            return self._record.outcome(redactor)
+        return outcome

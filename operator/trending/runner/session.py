@@ -1,0 +1,126 @@
+"""The run's connections: how they are opened and set up."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from trending.runner.access import Access
+from trending.runner.failure import ConfigurationError, UnreachableError, doing
+from trending.runner.stop import Stop
+
+Connection = psycopg.Connection[Any]
+
+_CONNECT_TIMEOUT: Final = "10"
+_CONNECT_PAUSES: Final = (0.5, 2.0)
+"""Seconds between attempts to connect. Few: beyond a hiccup the Job's own retries, with their backoff, are better."""
+
+_CLIENT_SIDE: Final = {
+    "keepalives": "1",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+"""So that the runner notices within 30 s that its server is gone (libpq's parameters)."""
+
+_SERVER_SIDE: Final = {
+    # So that the server notices within 30 s that its runner is gone, and rolls back, and frees the locks.
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "30s",
+    "client_connection_check_interval": "10s",
+    # One connection waits while the other works.
+    "idle_session_timeout": "0",
+}
+
+_FIXED: Final = {
+    "TimeZone": "UTC",
+    # Only how values are written: the order of day and month when they are read stays the user's.
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    # The scanner for `:now` reads quotes by the standard.
+    "standard_conforming_strings": "on",
+}
+"""What the canonical slices and the reading of queries rest on; set after the user's settings."""
+
+_OF_THE_LOCK_SESSION: Final = {"idle_in_transaction_session_timeout": "0", "statement_timeout": "0"}
+"""It does nothing for as long as the targets take, inside a transaction."""
+
+
+class Sessions:
+    """Opens connections, all set up alike."""
+
+    def __init__(self, access: Access, *, schedule: str, settings: dict[str, str], stop: Stop) -> None:
+        """`settings` are those of spec.database.settings."""
+        self.access = access
+        self._settings = settings
+        self._stop = stop
+        defaults = {"connect_timeout": _CONNECT_TIMEOUT, **_CLIENT_SIDE}
+        self._conninfo = make_conninfo(**{**defaults, **access.parameters, "application_name": f"trending/{schedule}"})
+
+    def open_for_work(self) -> Connection:
+        """Open a connection that refreshes and rewrites. Raises UnreachableError and ConfigurationError."""
+        return self._open(_SERVER_SIDE)
+
+    def open_for_locks(self) -> Connection:
+        """Open the connection that holds locks while others work. Raises UnreachableError and ConfigurationError."""
+        connection = self._open(_SERVER_SIDE, _OF_THE_LOCK_SESSION)
+        if connection.info.server_version >= 170000:
+            connection.execute("SET transaction_timeout = 0")
+        return connection
+
+    def _open(self, defaults: dict[str, str], fixed: dict[str, str] | None = None) -> Connection:
+        connection = self._connect()
+        try:
+            # The transactions say themselves what they are; a role's or database's default is not asked.
+            connection.read_only = False
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            self._set_all(connection, defaults)
+            for name, value in self._settings.items():
+                self._set_users(connection, name, value)
+            self._set_all(connection, _FIXED | (fixed or {}))
+        except BaseException:
+            connection.close()
+            raise
+        self._stop.covers(connection)
+        return connection
+
+    def _connect(self) -> Connection:
+        for pause in (*_CONNECT_PAUSES, None):
+            self._stop.check()
+            try:
+                return psycopg.connect(self._conninfo, autocommit=True)
+            except psycopg.Error as error:
+                if pause is None:
+                    raise self._no_connection(error) from None
+                self._stop.wait(pause)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _no_connection(self, error: psycopg.Error) -> UnreachableError:
+        said = self.access.redactor.driver_text(error)
+        return UnreachableError(
+            f"cannot connect to {self.access.place} as user {self.access.parameters.get('user', '?')} "
+            f"({self.access.origin}): {said}"
+        )
+
+    def _set_all(self, connection: Connection, settings: dict[str, str]) -> None:
+        calls = sql.SQL(", ").join(sql.SQL("set_config(%s, %s, false)") for _ in settings)
+        values = [text for setting in settings.items() for text in setting]
+        with doing("setting up the session"):
+            connection.execute(sql.SQL("SELECT {}").format(calls), values)
+
+    def _set_users(self, connection: Connection, name: str, value: str) -> None:
+        where = f"spec.database.settings.{name}"
+        try:
+            connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+        except psycopg.Error as error:
+            if error.sqlstate is None:
+                raise
+            raise ConfigurationError(f"{where}: {self.access.redactor.driver_text(error)}") from None

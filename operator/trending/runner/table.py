@@ -1,0 +1,144 @@
+"""A table as the catalog has it: what a rewrite has to know of its columns and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from trending.runner.failure import ConfigurationError
+
+Connection = psycopg.Connection[Any]
+
+_WITHOUT_EQUALITY: Final = ("json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle")
+"""Types of pg_catalog that have no `=`, or one that compares areas or roughly: they are compared as texts."""
+
+_TABLE: Final = """
+    SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
+        quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS qualified
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = to_regclass(%s)
+"""
+_COLUMNS: Final = """
+    SELECT a.attname AS name, n.nspname AS type_schema, t.typname AS type_name, a.attgenerated <> '' AS is_generated,
+        a.attidentity = 'a' AS is_identity, t.typcategory = 'D' AS is_moment,
+        bn.nspname = 'pg_catalog' AND b.typname = ANY(%s) AS lacks_equality
+    FROM pg_attribute AS a
+    JOIN pg_type AS t ON t.oid = a.atttypid JOIN pg_namespace AS n ON n.oid = t.typnamespace
+    JOIN pg_type AS b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
+    JOIN pg_namespace AS bn ON bn.oid = b.typnamespace
+    WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY a.attnum
+"""
+_UNIQUE_KEYS: Final = """
+    SELECT i.indisprimary, array_agg(a.attname::text ORDER BY k.position)
+    FROM pg_index AS i
+    CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, position)
+    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.number
+    WHERE i.indrelid = %s AND i.indisunique AND i.indisvalid AND i.indimmediate
+        AND i.indpred IS NULL AND i.indexprs IS NULL AND k.position <= i.indnkeyatts
+    GROUP BY i.indexrelid, i.indisprimary
+    ORDER BY i.indisprimary DESC, i.indexrelid
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table."""
+
+    name: str
+    type_schema: str
+    type_name: str
+    is_generated: bool
+    """GENERATED ALWAYS AS (..) STORED: the server computes it."""
+    is_identity: bool
+    """GENERATED ALWAYS AS IDENTITY: the server numbers it."""
+    is_moment: bool
+    """A date or a timestamp."""
+    lacks_equality: bool
+    """Its type has no `=` that compares values; its text is compared."""
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """The column's name for SQL."""
+        return sql.Identifier(self.name)
+
+    @property
+    def type(self) -> sql.Identifier:
+        """The column's type for SQL, without its modifier: a cast to varchar(3) would cut, a comparison must not."""
+        return sql.Identifier(self.type_schema, self.type_name)
+
+    @property
+    def is_servers(self) -> bool:
+        """Whether the server alone gives it values."""
+        return self.is_generated or self.is_identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A plain or partitioned table."""
+
+    oid: int
+    schema: str
+    name: str
+    qualified: str
+    """Its name with its schema, quoted where SQL needs it: the ledger's table_name."""
+    columns: dict[str, Column]
+    primary_key: tuple[str, ...]
+    """Empty where it has none."""
+    unique_keys: tuple[frozenset[str], ...]
+    """The columns of each usable unique index, the primary key's among them."""
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """The table's name for SQL."""
+        return sql.Identifier(self.schema, self.name)
+
+    def is_unique(self, columns: Iterable[str]) -> bool:
+        """Tell whether an index holds no two rows to be alike in all of these columns (nulls aside)."""
+        given = frozenset(columns)
+        return any(key <= given for key in self.unique_keys)
+
+    def column(self, name: str, where: str) -> Column:
+        """Return the named column. Raises ConfigurationError, which begins with `where`, if there is none."""
+        if name not in self.columns:
+            has = ", ".join(self.columns)
+            raise ConfigurationError(f"{where}: table {self.qualified} has no column {name!r}; it has {has}")
+        return self.columns[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    qualified: str
+
+
+def look_up(connection: Connection, name: str, *, where: str) -> Table:
+    """Look a table up by its name as in SQL. Raises ConfigurationError, which begins with `where`, if there is none."""
+    found = connection.cursor(row_factory=class_row(_Found)).execute(_TABLE, [name]).fetchone()
+    if found is None:
+        database, user = connection.info.dbname, connection.info.user
+        raise ConfigurationError(
+            f"{where}: there is no table {name} in database {database} for user {user}: create it, or correct the "
+            "name (as in SQL, with its schema where that is not in the search_path)"
+        )
+    if found.kind not in ("r", "p"):
+        raise ConfigurationError(f"{where}: {found.qualified} is no table, so its rows cannot be rewritten")
+    columns = connection.cursor(row_factory=class_row(Column)).execute(_COLUMNS, [list(_WITHOUT_EQUALITY), found.oid])
+    keys = connection.execute(_UNIQUE_KEYS, [found.oid]).fetchall()
+    return Table(
+        oid=found.oid,
+        schema=found.schema,
+        name=found.name,
+        qualified=found.qualified,
+        columns={column.name: column for column in columns},
+        primary_key=next((tuple(names) for is_primary, names in keys if is_primary), ()),
+        unique_keys=tuple(frozenset(names) for _, names in keys),
+    )
