@@ -12,9 +12,11 @@ import kopf
 
 from trending.api.names import GROUP, MANAGED_BY, PLURAL, VERSION
 from trending.controller.kube import JOB_SELECTOR
-from trending.controller.operator import Operator
+from trending.controller.operator import NotReadyError, Operator
 from trending.controller.settings import Settings
 from trending.controller.store import Key
+
+_START_AGAIN_SECONDS = 5.0
 
 registry = kopf.OperatorRegistry()
 
@@ -32,7 +34,10 @@ async def configure(settings: kopf.OperatorSettings, memo: Operator, **_: Any) -
     settings.persistence.finalizer = f"{GROUP}/{MANAGED_BY}"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
-    await memo.start()
+    try:
+        await memo.start()
+    except NotReadyError as error:
+        raise kopf.TemporaryError(str(error), delay=_START_AGAIN_SECONDS) from None
 
 
 @kopf.on.cleanup(registry=registry)

@@ -6,13 +6,20 @@ from typing import Any
 
 from kubernetes.aio.client.exceptions import ApiException
 
-from trending.controller.kube import Kube
+from trending.api.names import GROUP, PLURAL
+from trending.controller.kube import Kube, reason_of
 from trending.controller.reconcile import Reconciler
 from trending.controller.scheduler import Scheduler, utc_now
 from trending.controller.settings import Settings
 from trending.controller.store import Key, Store
 
 _log = logging.getLogger(__name__)
+
+_NOT_FOUND = 404
+
+
+class NotReadyError(Exception):
+    """The cluster is not as the operator needs it; the text says what is missing."""
 
 
 class Operator:
@@ -28,11 +35,18 @@ class Operator:
         self.store = Store(changed=self._touch)
 
     async def start(self) -> None:
-        """Read everything once, then start the scheduler: decisions on half of the Jobs would be wrong."""
+        """Read everything once, then start the scheduler: decisions on half of the Jobs would be wrong.
+
+        Raises NotReadyError where the resource is not installed or the service account may not read.
+        """
         self._kube = await Kube.connect()
         reconciler = Reconciler(kube=self._kube, store=self.store, settings=self.settings, clock=utc_now)
         self._scheduler = Scheduler(reconciler.reconcile, workers=self.settings.workers, clock=utc_now)
-        await self.resync()
+        try:
+            await self.resync()
+        except ApiException as error:
+            await self._kube.close()
+            raise NotReadyError(_why_not_listed(error)) from None
         _log.info("watching %d schedules", len(self.store))
         self._supervise(self._scheduler.run(), "scheduler")
         self._supervise(self._resync_for_ever(), "resync")
@@ -94,3 +108,11 @@ class Operator:
             self.failed = True
             _log.critical("the %s task has ended: %r", task.get_name(), task.exception())
             self._stop.set()
+
+
+def _why_not_listed(error: ApiException) -> str:
+    if error.status == _NOT_FOUND:
+        return (
+            f"the resource {PLURAL}.{GROUP} is not installed: install the chart, or `trending crd | kubectl apply -f -`"
+        )
+    return f"schedules and Jobs cannot be listed: {reason_of(error)}"
