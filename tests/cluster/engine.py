@@ -20,8 +20,8 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.folders import Folders
 from tests.cluster.versions import ENGINE_SUITE, NODE_SUITE
 
-ENGINE_PACKAGES = ("docker.io", "docker-cli", "containerd")
-HOST_PACKAGES = ("debootstrap", "runc", "iptables", "libseccomp2")
+ENGINE_PACKAGES = ("docker.io", "docker-cli", "containerd", "debootstrap")
+HOST_PACKAGES = ("runc", "iptables", "libseccomp2")
 HOST_PACKAGES_LIBRARIES = (
     *("libip4tc2", "libip6tc2", "libxtables12", "libmnl0", "libnftnl11", "libnetfilter-conntrack3", "libnfnetlink0"),
 )
@@ -39,6 +39,7 @@ PROGRAMS = {
 }
 TABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
 IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+FOLDERS_OF_DOCKER = (Path("/run/docker"), Path("/run/containerd"), Path("/opt/containerd"))
 INSTALL_DOCKER = "install Docker (https://docs.docker.com/engine/install/) and start it"
 
 
@@ -89,8 +90,9 @@ def find_or_start(folders: Folders, cache: StepCache) -> Engine:
             f"No Docker engine answers, and none can be started here because {obstacle}: {INSTALL_DOCKER}"
         )
     log = folders.logs / "engine.log"
-    with step("Fetching a Docker engine from Debian's packages", usually="15 s; 3 s when cached"):
-        install(folders, cache, log=log)
+    if not (folders.engine / "bin").exists():
+        with step("Fetching a Docker engine from Debian's packages", usually="20 s; 5 s when cached"):
+            install(folders, cache, log=log)
     with step("Starting the Docker engine", usually="4 s"):
         return _start(folders)
 
@@ -163,7 +165,7 @@ def _start(folders: Folders) -> Engine:
     log = here / "dockerd.log"
     if not processes_of(here):
         (here / "docker.pid").unlink(missing_ok=True)  # after a restart of the machine its number may be another's
-    _remember_firewall(folders)
+    _remember_machine(folders)
     bridge, pool = subnets.pick_free()
     argv = [
         *(here / "bin/dockerd", "--data-root", here / "root", "--exec-root", here / "run"),
@@ -204,14 +206,15 @@ def processes_of(folder: Path) -> list[int]:
     return sorted(found, key=lambda pid: found[pid] != "dockerd")
 
 
-def _remember_firewall(folders: Folders) -> None:
+def _remember_machine(folders: Folders) -> None:
     """Note what dockerd is about to change, for `down` to put back; a restarted engine finds its own changes."""
     known = state.read(folders)
     if "forward_policy" not in known:
         rules = process.output([folders.engine / "bin" / "iptables", "--list-rules", "FORWARD"]) or ""
         policy = rules.partition("\n")[0].removeprefix("-P FORWARD ")
         setting = IP_FORWARD.read_text().strip()
-        state.write(folders, {**known, "forward_policy": policy, "ip_forward": setting})
+        made = [str(folder) for folder in FOLDERS_OF_DOCKER if not folder.exists()]
+        state.write(folders, {**known, "forward_policy": policy, "ip_forward": setting, "folders_made": made})
 
 
 def _answers(engine: Engine) -> bool:

@@ -36,6 +36,8 @@ def stop(folders: Folders, engine: Engine | None) -> None:
         if not _another_engine_runs():
             _restore_firewall(folders, bridges)
             _remove_links(bridges)
+            for made in state.read(folders).get("folders_made", []):
+                shutil.rmtree(made, ignore_errors=True)
 
 
 def _end(pid: int) -> None:

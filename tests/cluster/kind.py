@@ -33,7 +33,8 @@ kubeadmConfigPatches:
 def environment(folders: Folders, engine: Engine) -> dict[str, str]:
     """What kubectl, helm, kind and docker need in their environment to reach this cluster."""
     path = engine.env.get("PATH") or f"{folders.programs}{os.pathsep}{os.environ['PATH']}"
-    return {**engine.env, "PATH": path, "KUBECONFIG": str(folders.kubeconfig)}
+    cache = str(folders.state / "kube-cache")  # else kubectl writes into ~/.kube
+    return {**engine.env, "PATH": path, "KUBECONFIG": str(folders.kubeconfig), "KUBECACHEDIR": cache}
 
 
 def answers(folders: Folders, engine: Engine) -> bool:

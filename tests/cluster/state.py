@@ -19,6 +19,8 @@ class State(TypedDict, total=False):
     """The firewall's policy for forwarded packets before our engine started, which sets it to DROP."""
     ip_forward: str
     """The kernel's setting before our engine started, which turns it on."""
+    folders_made: list[str]
+    """Folders outside the state folder that our engine makes whatever it is told, and that were not there before."""
     loaded: dict[str, str]
     """What the node holds: a tag, and the content's id in the engine when it was loaded."""
 

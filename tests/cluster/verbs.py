@@ -29,7 +29,7 @@ def up() -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return KUBECONFIG, PATH and, for an engine started here, DOCKER_HOST; raises ClusterError when nothing is up."""
+    """Return PATH, KUBECONFIG and what else kubectl, helm, kind and docker need; raises ClusterError with none up."""
     folders, _ = _here()
     docker = engine.find(folders)
     if docker is None or not folders.kubeconfig.exists():
