@@ -32,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ClusterError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted: run the same again to go on, finished steps are kept\n")
+        return 130
     return 0
 
 

@@ -69,14 +69,8 @@ def _make(root: Root, into: Path, folders: Folders, cache: StepCache, log: Path)
     here.mkdir(parents=True)
     try:
         # debootstrap's mounts live in a mount namespace of their own: they end with it, however it ends
-        argv: list[str | Path] = [
-            "unshare",
-            "--mount",
-            "--propagation",
-            "private",
-            programs / "debootstrap",
-            "--variant=minbase",
-        ]
+        argv: list[str | Path] = ["unshare", "--mount", "--propagation", "private", programs / "debootstrap"]
+        argv += ["--variant=minbase", "--force-check-gpg"]
         argv += [f"--include={','.join(root.packages)}", NODE_SUITE, here, debian.mirror()]
         process.run(argv, what="debootstrap", log=log, env={"PATH": _path(programs)})
         root.finish(here, log)

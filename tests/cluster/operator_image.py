@@ -22,6 +22,8 @@ PREFIX = Path("/opt/trending")
 SITE = f"lib/python{PYTHON}/site-packages"
 PLATFORM = f"{os.uname().machine}-manylinux_2_28"
 """The oldest C library among the bases is bookworm's 2.36; wheels for 2.28 and older run on it."""
+INPUTS = "dev.trending.build.inputs"
+"""The label that says what an image was built from, so that an unchanged checkout builds nothing."""
 TRACES = ("direct_url.json", "uv_cache.json", "REQUESTED")
 """Files that installers leave behind and that hold paths or times of this machine."""
 
@@ -31,15 +33,24 @@ def build(tag: str, *, engine: Engine, folders: Folders, cache: StepCache) -> st
     if not (REPOSITORY / "uv.lock").exists():
         raise ClusterError(f"There is no uv.lock in {REPOSITORY}: run `tools/uv lock` first")
     base = base_images.provide(base_images.PYTHON_BASE, engine=engine, folders=folders, cache=cache)
-    log = folders.logs / "image.log"
-    with step("Installing the locked dependencies and the project for the image", usually="10 s; 2 s when cached"):
-        dependencies = cache.build(_dependencies_step(), lambda into: _install_dependencies(into, log))
-        project = cache.build(_project_step(), lambda into: _install_project(into, folders, log))
-        _lay_out(dependencies / "site", project / "prefix")
-    with step(f"Building {tag} on {base}", usually="30 s; 2 s when nothing changed"):
-        labels = {"BASE": base, "VERSION": _version(), "REVISION": _revision(), "SOURCE": _source()}
-        arguments = [word for name, value in labels.items() for word in ("--build-arg", f"{name}={value}")]
-        engine.run("build", "--tag", tag, *arguments, REPOSITORY, what=f"Building {tag}", log=log)
+    arguments = {"BASE": base, "VERSION": _version(), "REVISION": _revision(), "SOURCE": _source()}
+    steps = (_dependencies_step(), _project_step())
+    dockerfile = digest_of_tree(REPOSITORY / "Dockerfile", REPOSITORY / ".dockerignore")
+    inputs = Step(
+        name=tag, inputs={**arguments, "steps": f"{steps[0].key} {steps[1].key}", "dockerfile": dockerfile}
+    ).key
+    if engine.docker("image", "inspect", "--format", f'{{{{index .Config.Labels "{INPUTS}"}}}}', tag) == inputs:
+        say(f"{tag} is up to date")
+    else:
+        log = folders.logs / "image.log"
+        with step("Installing the locked dependencies and the project for the image", usually="10 s; 2 s when cached"):
+            dependencies = cache.build(steps[0], lambda into: _install_dependencies(into, log))
+            project = cache.build(steps[1], lambda into: _install_project(into, folders, log))
+            _lay_out(dependencies / "site", project / "prefix")
+        with step(f"Building {tag} on {base}", usually="30 s; 5 s when only the project changed"):
+            flags = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
+            flags += ["--label", f"{INPUTS}={inputs}"]
+            engine.run("build", "--tag", tag, *flags, REPOSITORY, what=f"Building {tag}", log=log)
     size = engine.docker("image", "inspect", "--format", "{{.Size}}", tag)
     say(f"{tag}: {int(size or 0) / 1e6:.0f} MB")
     return tag
@@ -127,10 +138,13 @@ def _remove_traces(site: Path) -> None:
 
 
 def _lay_out(site: Path, prefix: Path) -> None:
-    """Copy both results into the build's context."""
+    """Copy both results into the build's context, readable for the image's user whatever this one's umask is."""
     shutil.rmtree(CONTEXT, ignore_errors=True)
     shutil.copytree(site, CONTEXT / "dependencies")
     shutil.copytree(prefix, CONTEXT / "project")
+    for path in (CONTEXT, *CONTEXT.rglob("*")):
+        executable = path.is_dir() or path.stat().st_mode & 0o100
+        path.chmod(0o755 if executable else 0o644)
 
 
 def _uv(*arguments: str | Path, what: str, log: Path) -> None:
