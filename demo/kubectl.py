@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,6 +71,29 @@ class Kubectl:
             if process.stdout:
                 process.stdout.close()
 
+    def watch(
+        self, kind: str, *, namespace: str, name: str | None = None, selector: str | None = None, tick: float
+    ) -> Iterator[dict[str, Any] | None]:
+        """Yield the objects of a kind, then each that changes; None where `tick` seconds pass without a change.
+
+        It goes on until the caller stops asking; raises DemoError where the watch ends by itself.
+        """
+        chosen = ((name,) if name else ()) + ((f"--selector={selector}",) if selector else ())
+        arguments = (*_in(namespace), "get", kind, *chosen, "--watch", '--output=jsonpath={@}{"\\n"}')
+        lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        with self.started(*arguments) as process:
+            threading.Thread(target=_pump, args=(process, lines), daemon=True).start()
+            while True:
+                try:
+                    line = lines.get(timeout=tick)
+                except queue.Empty:
+                    yield None
+                    continue
+                if not line.startswith("{"):
+                    look = f"kubectl -n {namespace} get {kind}"
+                    raise DemoError(f"Watching {kind} ended: {line.strip() or 'no reason given'}", look=look)
+                yield json.loads(line)
+
     def environment(self) -> dict[str, str]:
         """Return the whole environment of a program that is to reach this cluster."""
         return {**os.environ, **self.env}
@@ -105,6 +130,14 @@ def connect() -> Kubectl:
     return Kubectl(env=verbs.environment())
 
 
+def _pump(process: subprocess.Popen[str], lines: queue.SimpleQueue[str]) -> None:
+    """Pass a program's lines on; an empty one says that it has ended."""
+    if process.stdout:
+        for line in process.stdout:
+            lines.put(line)
+    lines.put("")
+
+
 def _in(namespace: str | None) -> tuple[str, ...]:
     return (f"--namespace={namespace}",) if namespace else ()
 
@@ -114,6 +147,7 @@ def _as_list(manifests: Sequence[Manifest]) -> str:
 
 
 def _complaint(stderr: str) -> str:
-    """The line that says what is wrong: the last one, less what kubectl puts before it."""
+    """What a program complains of, on one line, less its warnings and what kubectl puts before each line."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    return lines[-1].removeprefix("error: ").removeprefix("Error: ") if lines else "it said nothing"
+    lines = [line for line in lines if not line.startswith(("Warning:", "WARNING:"))] or ["it said nothing"]
+    return " ".join(line.removeprefix("error: ").removeprefix("Error: ").removeprefix("* ") for line in lines)[:1000]

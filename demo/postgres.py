@@ -39,16 +39,24 @@ class Postgres:
     namespace: str = NAMESPACE
 
     def psql(
-        self, sql: str, *, database: str = DATABASE, role: str = OWNER, variables: tuple[str, ...] = (), timeout: float = 60
+        self,
+        sql: str,
+        *,
+        database: str = DATABASE,
+        role: str = OWNER,
+        variables: tuple[str, ...] = (),
+        timeout: float = 60,
     ) -> str:
         """Run SQL by psql inside the pod and return its rows, tab between columns, without headings.
 
-        `role` is whose rights it has; `variables` are psql's, as NAME=VALUE. The first error ends it and raises DemoError.
+        `role` is whose rights it has; `variables` are psql's, as NAME=VALUE. The first error ends it: DemoError.
         """
         arguments = self.psql_arguments(database=database, role=role, variables=variables)
         return self.kubectl.run(*arguments, stdin=sql, timeout=timeout)
 
-    def psql_arguments(self, *, database: str = DATABASE, role: str = OWNER, variables: tuple[str, ...] = ()) -> list[str]:
+    def psql_arguments(
+        self, *, database: str = DATABASE, role: str = OWNER, variables: tuple[str, ...] = ()
+    ) -> list[str]:
         """Return the arguments of a kubectl that runs psql inside the pod with SQL from its standard input."""
         given = [f"--set={variable}" for variable in ("ON_ERROR_STOP=1", *variables)]
         psql = ["psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--field-separator=\t", *given]

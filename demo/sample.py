@@ -22,7 +22,12 @@ Tell = Callable[[str], None]
 
 
 def load_sample(
-    postgres: Postgres, *, tracks: int = TRACKS, plays: int = PLAYS, database: str = DATABASE, tell: Tell = lambda _: None
+    postgres: Postgres,
+    *,
+    tracks: int = TRACKS,
+    plays: int = PLAYS,
+    database: str = DATABASE,
+    tell: Tell = lambda _: None,
 ) -> bool:
     """Load schema and data in one transaction, all or nothing; returns False where they are there already.
 
@@ -42,7 +47,7 @@ def create_own_table(postgres: Postgres, *, database: str = DATABASE) -> None:
 def count_rows(postgres: Postgres, *, database: str = DATABASE) -> dict[str, int]:
     """Return how many tracks and plays there are."""
     tracks, plays = postgres.psql(
-        "SELECT (SELECT count(*) FROM tracks WHERE is_current), (SELECT count(*) FROM plays)", database=database
+        "SELECT (SELECT count(DISTINCT track_id) FROM tracks), (SELECT count(*) FROM plays)", database=database
     ).split()
     return {"tracks": int(tracks), "plays": int(plays)}
 
@@ -54,8 +59,8 @@ def _is_loaded(postgres: Postgres, database: str) -> bool:
 def _script(statements: list[str]) -> str:
     """Return one transaction for psql, which says what it fills.
 
-    A psql that loses us meanwhile reads the end of its input before COMMIT, and the server rolls back. The advisory lock has a
-    second one wait for its end.
+    A psql that loses us meanwhile reads the end of its input before COMMIT, and the server rolls back. The advisory
+    lock has a second one wait for its end.
     """
     data = re.sub(r"^INSERT INTO (\w+)", r"\\echo filling \1\n\g<0>", "\n;\n".join(statements), flags=re.MULTILINE)
     return (

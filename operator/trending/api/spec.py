@@ -108,7 +108,7 @@ class Target(ApiModel):
         )
     )
 
-    name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$")]
     """The target's name within this schedule; steps, metrics and status use it."""
     preset: Preset | None = None
     """A ranking that the operator brings; instead of table, slice, query, key and stamp."""

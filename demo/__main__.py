@@ -1,0 +1,103 @@
+"""`python -m demo`: from a bare machine to a ranking that an operator keeps fresh, and how to go on from there."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Final
+
+import yaml
+from rich.text import Text
+
+from demo import ledger, release, runs, sample, view
+from demo.errors import DemoError
+from demo.kubectl import Kubectl, connect
+from demo.postgres import NAMESPACE, Postgres, deploy
+from tests.cluster import verbs
+from tests.cluster.console import out, say
+from tests.cluster.errors import ClusterError
+from tests.cluster.folders import REPOSITORY
+from trending.api.names import PLURAL
+
+EXAMPLES: Final = REPOSITORY / "manifests" / "examples"
+AGAIN: Final = "What was made stays. `make demo` goes on from here; `make cluster-down` removes everything."
+HOW_TO_GO_ON: Final = Path(__file__).with_name("how-to-go-on.txt")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Show the whole path; returns the process's exit code."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser.add_argument("--tracks", type=int, default=sample.TRACKS, help="tracks of the sample data (%(default)s)")
+    parser.add_argument("--plays", type=int, default=sample.PLAYS, help="plays of the sample data (%(default)s)")
+    asked = parser.parse_args(arguments)
+    phases = view.Phases()
+    try:
+        postgres = _show(phases, tracks=asked.tracks, plays=asked.plays)
+        _conclude(phases, postgres)
+    except (DemoError, ClusterError) as error:
+        say(f"\nThe demo stopped at: {phases.current}.\n{error}\n{AGAIN}")
+        return 1
+    except KeyboardInterrupt:
+        say(f"\nStopped at: {phases.current}. {AGAIN}")
+        return 130
+    return 0
+
+
+def _show(phases: view.Phases, *, tracks: int, plays: int) -> Postgres:
+    with phases.phase("A Kubernetes cluster (kind)"):
+        verbs.up()
+    with phases.phase("The images of the operator and of PostgreSQL, built and loaded into the node"):
+        verbs.load_image(verbs.build_image(), verbs.postgres_image())
+    kubectl = connect()
+    with phases.phase(f"PostgreSQL 15 in the namespace {NAMESPACE}"):
+        postgres = deploy(kubectl)
+    with phases.phase(f"Schema and sample data: {tracks:,} tracks, {plays:,} plays"), view.progress() as tell:
+        _load(postgres, tracks=tracks, plays=plays, tell=tell)
+    with phases.phase(f"The operator, installed by Helm into the namespace {release.NAMESPACE}"):
+        release.install(kubectl)
+    with phases.phase("The ledger in the database (trending migrate)"):
+        say("   " + ledger.migrate(kubectl).strip().replace("\n", "\n   "))
+    with phases.phase("kubectl apply -f manifests/examples/, until the first runs have succeeded"):
+        _apply_and_wait(kubectl)
+    return postgres
+
+
+def _load(postgres: Postgres, *, tracks: int, plays: int, tell: sample.Tell) -> None:
+    if not sample.load_sample(postgres, tracks=tracks, plays=plays, tell=lambda table: tell(f"filling {table}")):
+        counted = sample.count_rows(postgres)
+        tell(f"there already: {counted['tracks']:,} tracks, {counted['plays']:,} plays")
+    sample.create_own_table(postgres)
+
+
+def _apply_and_wait(kubectl: Kubectl) -> None:
+    """Apply the examples: first runs start by themselves, one whose last run has failed is run by hand."""
+    before = {schedule["metadata"]["name"]: schedule for schedule in kubectl.list(PLURAL, namespace=NAMESPACE)}
+    say("   " + kubectl.run("apply", f"--filename={EXAMPLES}").strip().replace("\n", "\n   "))
+    names = example_names(EXAMPLES)
+    again = [name for name in names if runs.last_result(before.get(name, {})) not in ("", "Succeeded")]
+    after = {name: runs.request_run(kubectl, name, namespace=NAMESPACE) for name in again}
+    with view.live(kubectl, NAMESPACE) as draw:
+        runs.wait_for_success(kubectl, *names, namespace=NAMESPACE, after=after, changed=draw)
+
+
+def example_names(folder: Path) -> list[str]:
+    """Return the names of the schedules in a folder of manifests."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))]
+    return [document["metadata"]["name"] for text in texts for document in yaml.safe_load_all(text)]
+
+
+def _conclude(phases: view.Phases, postgres: Postgres) -> None:
+    say(f"\n$ kubectl -n {NAMESPACE} get trendingschedules")
+    for line in view.columns(postgres.kubectl, PLURAL, NAMESPACE):
+        say(line)
+    say("")
+    out.print(view.top_ten(postgres))
+    say("")
+    out.print(phases.table())
+    out.print(Text("\nHow to go on\n", style="bold"))
+    say(HOW_TO_GO_ON.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
