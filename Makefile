@@ -66,7 +66,8 @@ postgres-image: install ## Build (or pull) the PostgreSQL image of the demo and 
 
 .PHONY: manifests
 manifests: install ## Write the CRD from the models into manifests/ and the chart
-	@$(PYTHON) -m trending.cli crd > manifests/crd.yaml
+	@$(RUN)/trending crd > manifests/crd.yaml
+	@cp manifests/crd.yaml charts/trending-operator/files/crd.yaml
 
 .PHONY: demo
 demo: install ## Cluster, image, PostgreSQL, sample data, operator, examples: the whole path, live

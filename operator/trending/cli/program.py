@@ -11,7 +11,9 @@ import click
 _COMMANDS: Final = {
     "controller": "trending.cli.controller",
     "crd": "trending.cli.crd",
+    "explain": "trending.cli.explain",
     "migrate": "trending.cli.migrate",
+    "next": "trending.cli.next",
     "run": "trending.cli.run",
 }
 """Where each subcommand is: a module whose `command` it is."""

@@ -27,7 +27,18 @@ class ScheduleFile:
 
 def read_schedule_file(path: Path) -> ScheduleFile:
     """Read a file with one TrendingSchedule in YAML or JSON. Raises ScheduleFileError, which names the field."""
-    document = _single_document(path)
+    document = read_schedule_object(path)
+    metadata = document["metadata"]
+    try:
+        spec = TrendingScheduleSpec.model_validate(document.get("spec"))
+    except ValidationError as error:
+        raise ScheduleFileError("\n".join(f"{path}: {sentence}" for sentence in told(error, "spec"))) from None
+    return ScheduleFile(name=metadata["name"], namespace=str(metadata.get("namespace") or "default"), spec=spec)
+
+
+def read_schedule_object(path: Path) -> dict[str, Any]:
+    """Read a file with one named TrendingSchedule, whose spec is not looked at. Raises ScheduleFileError."""
+    document = read_object(path)
     if document.get("apiVersion") != API_VERSION or document.get("kind") != KIND:
         what = f"apiVersion {document.get('apiVersion')!r} and kind {document.get('kind')!r}"
         raise ScheduleFileError(f"{path} has {what}: a schedule has apiVersion: {API_VERSION} and kind: {KIND}")
@@ -38,11 +49,7 @@ def read_schedule_file(path: Path) -> ScheduleFile:
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(metadata, dict) or not isinstance(name, str) or not name:
         raise ScheduleFileError(f"{path}: metadata.name is missing: write metadata: {{name: hourly}}")
-    try:
-        spec = TrendingScheduleSpec.model_validate(document.get("spec"))
-    except ValidationError as error:
-        raise ScheduleFileError("\n".join(f"{path}: {sentence}" for sentence in told(error, "spec"))) from None
-    return ScheduleFile(name=name, namespace=str(metadata.get("namespace") or "default"), spec=spec)
+    return document
 
 
 def told(error: ValidationError, root: str) -> list[str]:
@@ -59,7 +66,8 @@ def _sentence(error: Any, root: str) -> str:
     return f"{path}: {error['msg'].removeprefix('Value error, ')}"
 
 
-def _single_document(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a file with one object in YAML or JSON. Raises ScheduleFileError."""
     import yaml
 
     try:
@@ -71,7 +79,7 @@ def _single_document(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ScheduleFileError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if len(documents) != 1:
-        raise ScheduleFileError(f"{path} holds {len(documents)} documents: give a file with one {KIND}")
+        raise ScheduleFileError(f"{path} holds {len(documents)} documents: give a file with one")
     if not isinstance(documents[0], dict):
-        raise ScheduleFileError(f"{path} holds no object: give a file with one {KIND}")
+        raise ScheduleFileError(f"{path} holds no object: give a file with one")
     return documents[0]

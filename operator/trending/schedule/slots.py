@@ -7,6 +7,7 @@ that a change of
 daylight saving skips or repeats, so that a slot is the one that a CronJob of the same schedule would have.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -219,3 +220,11 @@ def _day_matches(cron: Cron, local: datetime) -> bool:
     if (cron.day_of_month | cron.day_of_week) & STAR:
         return of_month and of_week
     return of_month or of_week
+
+
+def upcoming(slots: Slots, after: datetime) -> Iterator[datetime]:
+    """Yield the slots later than an instant, in order."""
+    slot = slots.next(after)
+    while slot is not None:
+        yield slot
+        slot = slots.next(slot)

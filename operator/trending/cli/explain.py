@@ -1,0 +1,121 @@
+"""`trending explain`: what the controller would do with a schedule, and why."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from trending.api.instant import format_instant, parse_instant
+from trending.api.names import KIND
+from trending.cli.schedule_file import ScheduleFileError, read_object, read_schedule_object, told
+from trending.controller.validity import refusal_of
+from trending.schedule.decision import Decision, decide
+from trending.schedule.observed import Job, Schedule
+
+
+@click.command("explain")
+@click.option("-f", "--file", required=True, type=click.Path(path_type=Path), help="A file with one TrendingSchedule.")
+@click.option("--jobs", type=click.Path(path_type=Path), help="A file with its Jobs: `kubectl get jobs -o json`.")
+@click.option("--now", metavar="TIME", help="The time to decide for, as 2026-11-23T18:00:00Z; default now.")
+@click.option("-o", "--output", type=click.Choice(["json"]), help="Print a JSON object.")
+def command(file: Path, jobs: Path | None, now: str | None, output: str | None) -> None:
+    """Say what the controller would do with a schedule now, and why, without a cluster.
+
+    \b
+        kubectl get ts hourly -o yaml > hourly.yaml
+        kubectl get jobs -l trending.dev/schedule=hourly -o json > jobs.json
+        trending explain -f hourly.yaml --jobs jobs.json
+    """
+    try:
+        moment = parse_instant(now) if now else datetime.now(UTC)
+        body = _as_json(read_schedule_object(file))
+        listed = _as_json(read_object(jobs)).get("items") or [] if jobs else []
+    except (ScheduleFileError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    answer = explain(body, listed, moment)
+    click.echo(json.dumps(answer, ensure_ascii=False) if output else in_words(answer))
+
+
+def explain(body: dict[str, Any], jobs: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
+    """Return the answer as a JSON object. A file that never was in a cluster counts as created now."""
+    metadata = body["metadata"]
+    metadata.setdefault("creationTimestamp", format_instant(now))
+    metadata.setdefault("uid", _owner_of(jobs, metadata["name"]))
+    try:
+        schedule = Schedule.from_object(body)
+    except ValidationError as error:
+        message = "; ".join(told(error, ""))
+        return _answer(action="none", reason="InvalidSchedule", events=[_event("Warning", "InvalidSchedule", message)])
+    seen = [Job.from_object(job) for job in jobs]
+    return _from_decision(decide(schedule, seen, now, refusal=refusal_of(schedule)))
+
+
+def in_words(answer: dict[str, Any]) -> str:
+    """Return the answer as sentences for a person."""
+    lines = [
+        {
+            "start": f"It would start Job {answer['job']} now, for {answer['scheduledTime']}.",
+            "skip": f"{answer['scheduledTime']} is due and held back: {answer['reason']}.",
+            "wait": "Nothing is due.",
+            "none": "Nothing is started: "
+            + (f"{answer['reason']}." if answer["reason"] else "the schedule is suspended or being deleted."),
+        }[answer["action"]]
+    ]
+    if answer["nextScheduleTime"]:
+        lines.append(f"The next slot that may start is {answer['nextScheduleTime']}.")
+    if answer["deletes"]:
+        lines.append(f"Jobs beyond the history limits would be deleted: {', '.join(answer['deletes'])}.")
+    lines += [f"{event['type']:8} {event['reason']}: {event['message']}" for event in answer["events"]]
+    return "\n".join(lines)
+
+
+def _from_decision(decision: Decision) -> dict[str, Any]:
+    return _answer(
+        action=decision.action,
+        reason=decision.reason,
+        scheduled_time=decision.scheduled_time,
+        next_schedule_time=decision.next_schedule_time,
+        job=decision.job,
+        deletes=list(decision.deletes),
+        events=[_event(event.type, event.reason, event.message) for event in decision.events],
+    )
+
+
+def _answer(
+    *,
+    action: str,
+    reason: str | None,
+    events: list[dict[str, str]],
+    scheduled_time: datetime | None = None,
+    next_schedule_time: datetime | None = None,
+    job: str | None = None,
+    deletes: list[str] | None = None,
+) -> dict[str, Any]:
+    return {
+        "action": action,
+        "reason": reason,
+        "scheduledTime": format_instant(scheduled_time) if scheduled_time else None,
+        "nextScheduleTime": format_instant(next_schedule_time) if next_schedule_time else None,
+        "job": job,
+        "deletes": deletes or [],
+        "events": events,
+    }
+
+
+def _event(kind: str, reason: str, message: str) -> dict[str, str]:
+    return {"type": kind, "reason": reason, "message": message}
+
+
+def _owner_of(jobs: list[dict[str, Any]], name: str) -> str:
+    """Return the uid by which Jobs name their owner of this name, for a file that has none."""
+    owners = (owner for job in jobs for owner in job["metadata"].get("ownerReferences") or [])
+    return next((str(owner["uid"]) for owner in owners if owner.get("kind") == KIND and owner.get("name") == name), "")
+
+
+def _as_json(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what YAML read as it would have come from the API server: times as text."""
+    result: dict[str, Any] = json.loads(json.dumps(document, default=lambda value: value.isoformat()))
+    return result

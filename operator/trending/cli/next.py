@@ -1,0 +1,38 @@
+"""`trending next`: when a schedule fires."""
+
+import json
+from datetime import UTC, datetime
+from itertools import islice
+
+import click
+
+from trending.api.instant import parse_instant
+from trending.schedule.cron import InvalidScheduleError
+from trending.schedule.slots import slots_of, upcoming
+from trending.schedule.zone import UnknownTimeZoneError, load_zone
+
+
+@click.command("next")
+@click.argument("cron")
+@click.option("--time-zone", default="Etc/UTC", show_default=True, help="The zone in which the schedule is read.")
+@click.option("--from", "start", metavar="TIME", help="Times after this one, as 2026-11-23T18:00:00Z; default now.")
+@click.option("-n", "count", type=click.IntRange(1, 10_000), default=5, show_default=True, help="How many.")
+@click.option("-o", "--output", type=click.Choice(["json"]), help="Print a JSON list.")
+def command(cron: str, time_zone: str, start: str | None, count: int, output: str | None) -> None:
+    """Print the next times at which a schedule fires, as a CronJob reads it.
+
+    \b
+        trending next '*/15 8-18 * * MON-FRI' --time-zone Europe/Berlin
+        trending next '@every 90m' -n 3
+    """
+    try:
+        after = parse_instant(start) if start else datetime.now(UTC)
+        zone = load_zone(time_zone)
+        slots = slots_of(cron, time_zone, base=after)
+    except UnknownTimeZoneError as error:
+        raise click.ClickException(str(error).replace("spec.timeZone", "--time-zone")) from None
+    except (InvalidScheduleError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    times = [slot.astimezone(zone).isoformat(timespec="seconds") for slot in islice(upcoming(slots, after), count)]
+    times = [time.replace("+00:00", "Z") for time in times]
+    click.echo(json.dumps(times) if output else "\n".join(times))
