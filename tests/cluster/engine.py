@@ -186,7 +186,8 @@ def _start(folders: Folders) -> Engine:
     deadline = time.monotonic() + 60
     while not _answers(engine):
         if daemon.poll() is not None or time.monotonic() > deadline:
-            raise ClusterError(f"The Docker engine did not start; its log is {log}; or {INSTALL_DOCKER}")
+            said = process.last_line(log)
+            raise ClusterError(f"The Docker engine did not start ({said}); its log is {log}; or {INSTALL_DOCKER}")
         time.sleep(0.2)  # dockerd has no event to wait for before its socket answers
     return engine
 

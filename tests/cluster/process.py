@@ -47,7 +47,7 @@ def run(
                 f"{what} did not work: {error.filename} is not on PATH; install it and run this again"
             ) from None
     if done.returncode:
-        raise ClusterError(f"{what} did not work ({_last_line(log)}); its log is {log}")
+        raise ClusterError(f"{what} did not work ({last_line(log)}); its log is {log}")
 
 
 def output(
@@ -70,7 +70,7 @@ def output(
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _last_line(log: Path) -> str:
+def last_line(log: Path) -> str:
     """The last line that says something, at most 300 characters."""
     lines = log.read_bytes().decode(errors="replace").splitlines()
     return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "no output")
