@@ -22,6 +22,9 @@ from trending.api.names import PLURAL
 
 EXAMPLES: Final = REPOSITORY / "manifests" / "examples"
 AGAIN: Final = "What was made stays. `make demo` goes on from here; `make cluster-down` removes everything."
+PROMISE: Final = (
+    "A minute when cluster and images are there, 15 on a bare machine; stopped by Ctrl-C, it goes on when called again."
+)
 HOW_TO_GO_ON: Final = Path(__file__).with_name("how-to-go-on.txt")
 
 
@@ -32,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--plays", type=int, default=sample.PLAYS, help="plays of the sample data (%(default)s)")
     asked = parser.parse_args(arguments)
     phases = view.Phases()
+    say(PROMISE)
     try:
         postgres = _show(phases, tracks=asked.tracks, plays=asked.plays)
         _conclude(phases, postgres)
@@ -45,20 +49,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _show(phases: view.Phases, *, tracks: int, plays: int) -> Postgres:
-    with phases.phase("A Kubernetes cluster (kind)"):
+    with phases.phase("Cluster", "Kubernetes by kind, brought up or found up"):
         verbs.up()
-    with phases.phase("The images of the operator and of PostgreSQL, built and loaded into the node"):
+    with phases.phase("Images", "the operator's and PostgreSQL's, built and loaded into the node"):
         verbs.load_image(verbs.build_image(), verbs.postgres_image())
     kubectl = connect()
-    with phases.phase(f"PostgreSQL 15 in the namespace {NAMESPACE}"):
+    with phases.phase("PostgreSQL", f"a server with a volume in the namespace {NAMESPACE}"):
         postgres = deploy(kubectl)
-    with phases.phase(f"Schema and sample data: {tracks:,} tracks, {plays:,} plays"), view.progress() as tell:
+    with phases.phase("Sample data", f"{tracks:,} tracks, {plays:,} plays"), view.progress() as tell:
         _load(postgres, tracks=tracks, plays=plays, tell=tell)
-    with phases.phase(f"The operator, installed by Helm into the namespace {release.NAMESPACE}"):
+    with phases.phase("Operator", f"installed by Helm into the namespace {release.NAMESPACE}"):
         release.install(kubectl)
-    with phases.phase("The ledger in the database (trending migrate)"):
+    with phases.phase("Ledger", "trending migrate, as a Job"):
         say("   " + ledger.migrate(kubectl).strip().replace("\n", "\n   "))
-    with phases.phase("kubectl apply -f manifests/examples/, until the first runs have succeeded"):
+    with phases.phase("First runs", "kubectl apply -f manifests/examples/"):
         _apply_and_wait(kubectl)
     return postgres
 

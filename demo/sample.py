@@ -59,8 +59,8 @@ def _is_loaded(postgres: Postgres, database: str) -> bool:
 def _script(statements: list[str]) -> str:
     """Return one transaction for psql, which says what it fills.
 
-    A psql that loses us meanwhile reads the end of its input before COMMIT, and the server rolls back. The advisory
-    lock has a second one wait for its end.
+    A psql that loses us has either all of its input, and goes on, or meets its end before COMMIT, and the server rolls
+    back. The advisory lock has the next one wait for that.
     """
     data = re.sub(r"^INSERT INTO (\w+)", r"\\echo filling \1\n\g<0>", "\n;\n".join(statements), flags=re.MULTILINE)
     return (

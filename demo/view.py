@@ -37,11 +37,11 @@ class Phases:
         self._times: list[tuple[str, float]] = []
 
     @contextmanager
-    def phase(self, title: str) -> Iterator[None]:
+    def phase(self, title: str, detail: str) -> Iterator[None]:
         """Announce a part and note how long it takes."""
         self.current = title
         say("")
-        out.print(Text(f"== {title}", style="bold"))
+        out.print(Text.assemble((f"== {title}", "bold"), f": {detail}"))
         start = time.monotonic()
         yield
         seconds = time.monotonic() - start
