@@ -65,9 +65,8 @@ def wait_until_ready(kubectl: Kubectl, *, namespace: str = NAMESPACE, release: s
 
 def uninstall(kubectl: Kubectl, *, namespace: str = NAMESPACE, release: str = RELEASE) -> None:
     """Uninstall the chart; the CRD and all schedules stay."""
-    kubectl.program(
-        "helm", "uninstall", release, f"--namespace={namespace}", "--wait", "--ignore-not-found", timeout=120
-    )
+    wait = ("--wait", "--cascade=foreground")  # without the latter the pod outlives helm's command
+    kubectl.program("helm", "uninstall", release, f"--namespace={namespace}", *wait, "--ignore-not-found", timeout=120)
 
 
 def _settle(kubectl: Kubectl, namespace: str, release: str) -> None:
