@@ -178,3 +178,8 @@ def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def own_target(**fields: Any) -> dict[str, Any]:
+    """A target with a query of one's own, on the whole table `hot` unless it says otherwise."""
+    return {"name": "own", "table": "hot", "slice": {}, **fields}
