@@ -83,7 +83,9 @@ def test_a_first_run_reports_what_the_status_shows(sample: Database) -> None:
 def test_a_second_run_changes_no_row_and_prunes_those_of_a_deleted_track(sample: Database) -> None:
     report_of(run(sample, HOURLY))
     written = len(scores(sample))
-    stamps = sample.execute("SELECT track_id, time_range, created_at, xmin::text FROM track_trending_scores ORDER BY 1, 2")
+    stamps = sample.execute(
+        "SELECT track_id, time_range, created_at, xmin::text FROM track_trending_scores ORDER BY 1, 2"
+    )
     second = report_of(run(sample, HOURLY))
     assert counts(second, "tracks") == (0, 0, 0, written)
     assert (

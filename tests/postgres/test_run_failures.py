@@ -42,9 +42,7 @@ def grant_what_a_runner_needs(database: Database) -> None:
 
 def forms_of(password: str) -> list[str]:
     """Every run of four characters of the password, as it is and percent-encoded."""
-    return [
-        part[at : at + 4] for part in (password, quote(password, safe="")) for at in range(max(1, len(part) - 3))
-    ]
+    return [part[at : at + 4] for part in (password, quote(password, safe="")) for at in range(max(1, len(part) - 3))]
 
 
 def assert_hidden(password: str, said: str) -> None:
@@ -179,7 +177,12 @@ def test_a_setting_that_cannot_be_is_told_by_its_name(hot: Database, settings: d
         ({"query": "SELECT 1 AS id, 1/0 AS score"}, 2, "RunFailed", "division by zero (SQLSTATE 22012)"),
         ({"query": "SELECT 1 AS id, 'x' AS score"}, 2, "ConfigurationError", "is of type double precision"),
         ({"query": "SELECT 'x' AS id, lo_create(0) AS score"}, 2, "ConfigurationError", "query"),
-        ({"query": "SELECT 1 AS score"}, 2, "ConfigurationError", "does not return column 'id', which is part of the key"),
+        (
+            {"query": "SELECT 1 AS score"},
+            2,
+            "ConfigurationError",
+            "does not return column 'id', which is part of the key",
+        ),
         ({"query": "SELECT 1 AS id, 2 AS socre"}, 2, "ConfigurationError", "has no column 'socre'; it has id, score"),
         ({"query": "SELECT 1 AS id, 2 AS id"}, 2, "ConfigurationError", "returns column 'id' twice"),
         ({"key": ["idd"]}, 2, "ConfigurationError", "spec.rewrite[0].key: table public.hot has no column 'idd'"),

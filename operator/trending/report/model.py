@@ -54,4 +54,5 @@ class Report(ApiModel):
     @property
     def strategies(self) -> str:
         """The strategies used, in order of first use, such as `Merge,DeleteInsert`."""
-        return ",".join(dict.fromkeys(step.strategy for step in self.steps if step.strategy))
+        named = (name for step in self.steps if step.strategy for name in step.strategy.split(","))
+        return ",".join(dict.fromkeys(named))

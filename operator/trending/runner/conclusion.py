@@ -73,7 +73,9 @@ def _rows(rewrites: Sequence[Step]) -> str:
         "updated": sum(step.rows_updated or 0 for step in rewrites),
         "deleted": sum(step.rows_deleted or 0 for step in rewrites),
     }
-    changed = ", ".join(f"{_count(count, 'row')} {word}" for word, count in counts.items() if count) or "no row had changed"
+    changed = (
+        ", ".join(f"{_count(count, 'row')} {word}" for word, count in counts.items() if count) or "no row had changed"
+    )
     return f"{changed}, {sum(step.rows_unchanged or 0 for step in rewrites)} unchanged"
 
 

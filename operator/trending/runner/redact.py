@@ -49,7 +49,7 @@ class Redactor:
 
 def _in_any_encoding(secret: str) -> str:
     """Return a pattern for a secret whose characters may each be percent-encoded, in upper or lower case, or not."""
-    return "".join(f"(?:{re.escape(char)}|{_percent_encoded(char)})" for char in secret)
+    return "".join(f"(?:{_percent_encoded(char)}|{re.escape(char)})" for char in secret)
 
 
 def _percent_encoded(char: str) -> str:
