@@ -6,6 +6,7 @@ since it was read, an event's name is made of what it says.
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -34,6 +35,7 @@ _ROUNDS = 8
 """A pass that has not come to rest after so many writes and conflicts is begun again later, so that others get their
 turn."""
 _AGAIN = timedelta(seconds=2)
+_REMEMBERED_EVENTS = 20_000
 
 
 class CreateRefusedError(Exception):
@@ -48,6 +50,7 @@ class Reconciler:
         self._store = store
         self._settings = settings
         self._clock = clock
+        self._sent: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     async def reconcile(self, key: Key) -> datetime | None:
         """Bring a schedule to rest; return when to look at it again, None where nothing is to come.
@@ -176,8 +179,14 @@ class Reconciler:
             self._store.forget_job(Key(schedule.namespace, schedule.name), job.name, uid=job.uid)
 
     async def _send(self, schedule: Schedule, events: Iterable[Event], now: datetime) -> None:
-        """Send events, each once; an event that cannot be sent is logged, since no run shall wait for it."""
+        """Send events, each once; an event that cannot be sent is logged, since no run shall wait for it.
+
+        Its name sees to that it exists once; what was sent is remembered only to spare the API server the question.
+        """
         for event in events:
+            identity = (schedule.uid, event.reason, event.key)
+            if identity in self._sent:
+                continue
             try:
                 await self._kube.create_event(build_event(schedule, event, now, self._settings))
             except ApiException as error:
@@ -185,6 +194,10 @@ class Reconciler:
                     _log.warning(
                         "event %s of %s/%s: %s", event.reason, schedule.namespace, schedule.name, reason_of(error)
                     )
+                    continue
+            self._sent[identity] = None
+            if len(self._sent) > _REMEMBERED_EVENTS:
+                self._sent.popitem(last=False)
 
 
 def _with_status(schedule: Schedule, status: TrendingScheduleStatus) -> JsonObject:

@@ -20,7 +20,8 @@ _log = logging.getLogger(__name__)
 _LONGEST_NAP_SECONDS: Final = 5.0
 """A clock that is set is noticed after so long."""
 _LONGEST_PASS_SECONDS: Final = 120.0
-_STUCK_SECONDS: Final = 30.0
+_STUCK_SECONDS: Final = 180.0
+"""Longer than a pass may take: with all workers waiting for a slow API server the task is busy, not stuck."""
 _LONGEST_BACKOFF: Final = timedelta(minutes=1)
 
 Pass = Callable[[Key], Awaitable[datetime | None]]
@@ -100,11 +101,11 @@ class Scheduler:
             del self._running[key]
             self._free.release()
             self._something.set()
-        if wake is not None:
+        if wake is None:
+            self._wakes.pop(key, None)
+        elif self._wakes.get(key) != wake:
             self._wakes[key] = wake
             heapq.heappush(self._heap, (wake, key))
-        else:
-            self._wakes.pop(key, None)
 
     def _again(self, key: Key, error: Exception) -> datetime:
         """Return when to try again after a failure: after 1, 2, 4 .. 60 seconds."""

@@ -176,12 +176,16 @@ def _start_or_hold(
     schedule: Schedule, owned: Sequence[Job], slots: Slots, progress: Progress, due: Due, now: datetime
 ) -> Decision:
     active = next((job for job in owned if not job.finished), None)
+    missed = 0
+    events: tuple[Event, ...] = ()
+    if not schedule.spec.suspend:
+        progress, missed, events = _miss(schedule, progress, due, now)
     request = schedule.requested_at
     if request is not None and request != progress.last_handled_request:
-        return _request(schedule, request, slots, progress, due, active, now)
+        decision = _request(schedule, request, slots, progress, due, active, now)
+        return replace(decision, missed=missed, events=(*events, *decision.events))
     if schedule.spec.suspend:
         return Decision(action="none", progress=progress)
-    progress, missed, events = _miss(schedule, progress, due, now)
     if due.slot is None:
         reason = "MissSchedule" if due.late else None
         following = slots.next(max(filter(None, [now, progress.last_schedule_time])))
