@@ -58,7 +58,7 @@ def _too_large(schedule: Schedule) -> Refusal | None:
     if size > MAX_DOCUMENT_BYTES:
         message = (
             "a run is handed the whole spec, and this one is too large: "
-            f"{size // _KIB} KiB of at most {MAX_DOCUMENT_BYTES // _KIB}; "
+            f"{-(-size // _KIB)} KiB of at most {MAX_DOCUMENT_BYTES // _KIB}; "
             "shorten the queries, or move targets to a second schedule"
         )
         return Refusal(reason="SpecTooLarge", message=message)
@@ -68,7 +68,7 @@ def _too_large(schedule: Schedule) -> Refusal | None:
     if size > MAX_USER_ANNOTATION_BYTES:
         message = (
             "spec.template.metadata.annotations are too large: "
-            f"{size // _KIB} KiB of at most {MAX_USER_ANNOTATION_BYTES // _KIB}; remove what runs' pods do not need"
+            f"{-(-size // _KIB)} KiB of at most {MAX_USER_ANNOTATION_BYTES // _KIB}; remove what runs' pods do not need"
         )
         return Refusal(reason="SpecTooLarge", message=message)
     return None

@@ -1,0 +1,89 @@
+"""Waiting for a cluster to be as a test expects: woken by kubectl's watch, judged on a fresh list, with a deadline."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+from demo.kubectl import Kubectl
+
+Object = dict[str, Any]
+Found = TypeVar("Found")
+
+_POLL_SECONDS: Final = 0.2
+
+
+class TooLateError(AssertionError):
+    """What a test waits for did not come about in time; the text says what that was, and how things stand."""
+
+
+def until_objects(
+    kubectl: Kubectl,
+    kind: str,
+    condition: Callable[[list[Object]], Found | None],
+    *,
+    what: str,
+    namespace: str,
+    selector: str | None = None,
+    seconds: float = 60,
+) -> Found:
+    """Wait until `condition` of the objects of a kind is true, and return what it returned; raises TooLateError.
+
+    Each change wakes it, deletions too; it looks at all of them anew then, so that no half of a list is judged.
+    """
+    deadline = time.monotonic() + seconds
+    with _changes(kubectl, kind, namespace, selector) as changes:
+        while True:
+            objects = kubectl.list(kind, namespace=namespace, selector=selector)
+            found = condition(objects)
+            if found:
+                return found
+            try:
+                changes.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                names = ", ".join(each["metadata"]["name"] for each in objects) or "none"
+                text = f"{what}: this did not come about within {seconds:.0f} s; {kind} there are: {names}"
+                raise TooLateError(text) from None
+            while not changes.empty():
+                changes.get()
+
+
+def until(read: Callable[[], Found | None], *, what: str, seconds: float = 30) -> Found:
+    """Ask again and again what nothing can be watched for, until the answer is true; raises TooLateError."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = read()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise TooLateError(
+                f"{what}: this did not come about within {seconds:.0f} s; the last answer was {answer!r}"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def _changes(kubectl: Kubectl, kind: str, namespace: str, selector: str | None) -> Iterator[queue.SimpleQueue[str]]:
+    """Give a queue that gets an entry for each change of an object of a kind, and for each object there is."""
+    chosen = (f"--selector={selector}",) if selector else ()
+    arguments = ("get", kind, *chosen, "--watch", "--output-watch-events", '--output=jsonpath={.type}{"\\n"}')
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with kubectl.started(f"--namespace={namespace}", *arguments) as process:
+        reader = threading.Thread(target=_pump, args=(process, lines))
+        reader.start()
+        try:
+            yield lines
+        finally:
+            process.terminate()
+            reader.join()
+
+
+def _pump(process: subprocess.Popen[str], lines: queue.SimpleQueue[str]) -> None:
+    if process.stdout:
+        for line in process.stdout:
+            lines.put(line)
