@@ -7,20 +7,18 @@ import sys
 from pathlib import Path
 from typing import Final
 
-import yaml
 from rich.text import Text
 
-from demo import ledger, release, runs, sample, view
+from demo import ledger, release, sample, view
 from demo.errors import DemoError
-from demo.kubectl import Kubectl, connect
+from demo.examples import apply_until_succeeded
+from demo.kubectl import connect
 from demo.postgres import NAMESPACE, Postgres, deploy
 from tests.cluster import verbs
 from tests.cluster.console import out, say
 from tests.cluster.errors import ClusterError
-from tests.cluster.folders import REPOSITORY
 from trending.api.names import PLURAL
 
-EXAMPLES: Final = REPOSITORY / "manifests" / "examples"
 AGAIN: Final = "What was made stays. `make demo` goes on from here; `make cluster-down` removes everything."
 PROMISE: Final = (
     "A minute when cluster and images are there, 15 on a bare machine; stopped by Ctrl-C, it goes on when called again."
@@ -63,32 +61,15 @@ def _show(phases: view.Phases, *, tracks: int, plays: int) -> Postgres:
     with phases.phase("Ledger", "trending migrate, as a Job"):
         say("   " + ledger.migrate(kubectl).strip().replace("\n", "\n   "))
     with phases.phase("First runs", "kubectl apply -f manifests/examples/"):
-        _apply_and_wait(kubectl)
+        apply_until_succeeded(kubectl)
     return postgres
 
 
 def _load(postgres: Postgres, *, tracks: int, plays: int, tell: sample.Tell) -> None:
     if not sample.load_sample(postgres, tracks=tracks, plays=plays, tell=lambda table: tell(f"filling {table}")):
         counted = sample.count_rows(postgres)
-        tell(f"there already: {counted['tracks']:,} tracks, {counted['plays']:,} plays")
+        say(f"   there already: {counted['tracks']:,} tracks, {counted['plays']:,} plays")
     sample.create_own_table(postgres)
-
-
-def _apply_and_wait(kubectl: Kubectl) -> None:
-    """Apply the examples: first runs start by themselves, one whose last run has failed is run by hand."""
-    before = {schedule["metadata"]["name"]: schedule for schedule in kubectl.list(PLURAL, namespace=NAMESPACE)}
-    say("   " + kubectl.run("apply", f"--filename={EXAMPLES}").strip().replace("\n", "\n   "))
-    names = example_names(EXAMPLES)
-    again = [name for name in names if runs.last_result(before.get(name, {})) not in ("", "Succeeded")]
-    after = {name: runs.request_run(kubectl, name, namespace=NAMESPACE) for name in again}
-    with view.live(kubectl, NAMESPACE) as draw:
-        runs.wait_for_success(kubectl, *names, namespace=NAMESPACE, after=after, changed=draw)
-
-
-def example_names(folder: Path) -> list[str]:
-    """Return the names of the schedules in a folder of manifests."""
-    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))]
-    return [document["metadata"]["name"] for text in texts for document in yaml.safe_load_all(text)]
 
 
 def _conclude(phases: view.Phases, postgres: Postgres) -> None:

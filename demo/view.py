@@ -28,6 +28,8 @@ ORDER BY score DESC, track_id
 LIMIT 10
 """
 
+_AGE: Final = re.compile(r"(\d+[smhdy])+")
+
 
 class Phases:
     """The parts of the demo, announced, timed, and told in the end."""
@@ -82,7 +84,7 @@ def live(kubectl: Kubectl, namespace: str) -> Iterator[Callable[[], None]]:
 
     def tell_news() -> None:
         for line in columns(kubectl, PLURAL, namespace) + columns(kubectl, "pods", namespace, runs_only=True):
-            news = re.sub(r"\s(\d+[smhd])+(?=\s|$)", "", line)  # an age alone is none
+            news = " ".join(word for word in line.split() if not _AGE.fullmatch(word))  # an age alone is none
             if news not in said:
                 said.add(news)
                 say(f"   {line}")

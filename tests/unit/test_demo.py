@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from demo import ledger, postgres, runs
-from demo.__main__ import EXAMPLES, HOW_TO_GO_ON, example_names
+from demo.__main__ import HOW_TO_GO_ON
 from demo.errors import DemoError
+from demo.examples import EXAMPLES, example_names
 
 DEMO = Path(postgres.__file__).parent
 
