@@ -39,6 +39,8 @@ _SERVER_SIDE: Final = {
 }
 
 _FIXED: Final = {
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
     "TimeZone": "UTC",
     # Only how values are written: the order of day and month when they are read stays the user's.
     "DateStyle": "ISO",
@@ -48,7 +50,7 @@ _FIXED: Final = {
     # The scanner for `:now` reads quotes by the standard.
     "standard_conforming_strings": "on",
 }
-"""What the canonical slices and the reading of queries rest on; set after the user's settings."""
+"""What transactions, canonical slices and the reading of queries rest on; set after the user's settings."""
 
 _OF_THE_LOCK_SESSION: Final = {"idle_in_transaction_session_timeout": "0", "statement_timeout": "0"}
 """It does nothing for as long as the targets take, inside a transaction."""
@@ -79,9 +81,6 @@ class Sessions:
     def _open(self, defaults: dict[str, str], fixed: dict[str, str] | None = None) -> Connection:
         connection = self._connect()
         try:
-            # The transactions say themselves what they are; a role's or database's default is not asked.
-            connection.read_only = False
-            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             self._set_all(connection, defaults)
             for name, value in self._settings.items():
                 self._set_users(connection, name, value)
