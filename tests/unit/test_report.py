@@ -70,7 +70,7 @@ def test_notes_go_before_steps() -> None:
 
 
 def test_steps_that_changed_nothing_are_summed_up_first_and_totals_stay_right() -> None:
-    quiet = [step(f"quiet-{at}", rows_inserted=0, rows_updated=0, rows_deleted=0) for at in range(22)]
+    quiet = [step(f"quiet-{at}", rows_inserted=0, rows_updated=0, rows_deleted=0) for at in range(32)]
     busy = step("busy", strategy="Merge", rows_inserted=3, rows_updated=2, rows_deleted=1)
     whole = report(steps=(*quiet[:11], busy, *quiet[11:]))
     read = read_termination_message(write_termination_message(whole))

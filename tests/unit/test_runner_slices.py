@@ -9,7 +9,7 @@ from trending.runner.table import Table
 
 
 def table(**fields: Any) -> Table:
-    defaults = {"oid": 1, "schema": "public", "name": "t", "qualified": "public.t"}
+    defaults: dict[str, Any] = {"oid": 1, "schema": "public", "name": "t", "qualified": "public.t"}
     return Table(**(defaults | {"columns": {}, "primary_key": (), "unique_keys": ()} | fields))
 
 
@@ -21,7 +21,7 @@ def test_the_canonical_form_and_the_lock_key_never_change() -> None:
     slice_ = of({"type": ("TRACKS",), "time_range": ("month", "week"), "größe": ('"',)})
     assert slice_.canonical == r'{"größe":["\""],"time_range":["month","week"],"type":["TRACKS"]}'
     # Runners of two versions meet at this number.
-    assert slice_.lock_key == of(dict(reversed(slice_.values.items()))).lock_key == -6247629889095101003
+    assert slice_.lock_key == of(dict(reversed(list(slice_.values.items())))).lock_key == -6247629889095101003
     assert -(2**63) <= slice_.lock_key < 2**63
 
 
