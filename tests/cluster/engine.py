@@ -224,5 +224,5 @@ def _answers(engine: Engine) -> bool:
 
 def _client_environment(folders: Folders) -> dict[str, str]:
     """What clients of the started engine need: it has the classic builder only, since Debian packs buildx apart."""
-    path = f"{folders.programs}:{folders.engine / 'bin'}:{os.environ['PATH']}"
-    return {"DOCKER_HOST": f"unix://{folders.engine / 'docker.sock'}", "DOCKER_BUILDKIT": "0", "PATH": path}
+    socket = f"unix://{folders.engine / 'docker.sock'}"
+    return {"DOCKER_HOST": socket, "DOCKER_BUILDKIT": "0", "PATH": folders.search_path}

@@ -59,6 +59,12 @@ class Folders:
         return self.state / "engine"
 
     @property
+    def search_path(self) -> str:
+        """This process's PATH behind the programs that are kept here, each folder once."""
+        ours = [str(self.programs), str(self.engine / "bin")]
+        return os.pathsep.join(dict.fromkeys([*ours, *os.environ["PATH"].split(os.pathsep)]))
+
+    @property
     def kubeconfig(self) -> Path:
         """The cluster's own kubeconfig; ~/.kube/config is not touched."""
         return self.state / "kubeconfig"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from tests.cluster import base_images, node_image, process, smoke, state, toolchain
@@ -32,9 +31,8 @@ kubeadmConfigPatches:
 
 def environment(folders: Folders, engine: Engine) -> dict[str, str]:
     """What kubectl, helm, kind and docker need in their environment to reach this cluster."""
-    path = engine.env.get("PATH") or f"{folders.programs}{os.pathsep}{os.environ['PATH']}"
     cache = str(folders.state / "kube-cache")  # else kubectl writes into ~/.kube
-    return {**engine.env, "PATH": path, "KUBECONFIG": str(folders.kubeconfig), "KUBECACHEDIR": cache}
+    return {**engine.env, "PATH": folders.search_path, "KUBECONFIG": str(folders.kubeconfig), "KUBECACHEDIR": cache}
 
 
 def answers(folders: Folders, engine: Engine) -> bool:

@@ -289,3 +289,10 @@ def test_folders_follow_the_xdg_variables_and_else_lie_in_the_home_folder(
     folders = Folders.from_environment()
     assert folders.cache == tmp_path / "c" / "trending-operator"
     assert folders.state == tmp_path / ".local" / "state" / "trending-operator"
+
+
+def test_a_shell_that_asks_twice_gets_each_folder_on_path_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folders = Folders(cache=tmp_path / "cache", state=tmp_path / "state")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("PATH", folders.search_path)
+    assert folders.search_path == f"{tmp_path}/state/bin:{tmp_path}/state/engine/bin:/usr/bin:/bin"
