@@ -6,8 +6,8 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, LiteralString
 
 import psycopg
 
@@ -34,7 +34,7 @@ class Server:
     """The server, with a forwarded port of this machine and the password of the owner of all databases."""
 
     postgres: Postgres
-    password: str
+    password: str = field(repr=False)
     port: int
 
     def make_template(self) -> None:
@@ -74,20 +74,20 @@ class Database:
         uri = build_uri(self.server.password, host="127.0.0.1", port=self.server.port, database=self.name)
         return _closing(psycopg.connect(uri, autocommit=True, **parameters))
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
+    def rows(self, query: LiteralString, *parameters: Any) -> list[tuple[Any, ...]]:
         """Return what a query gives, as the owner."""
         with self.connect() as connection:
-            return connection.execute(query.encode()).fetchall()
+            return connection.execute(query, parameters).fetchall()
 
-    def value(self, query: str) -> Any:
+    def value(self, query: LiteralString, *parameters: Any) -> Any:
         """Return the one value that a query gives, as the owner."""
-        ((value,),) = self.rows(query)
+        ((value,),) = self.rows(query, *parameters)
         return value
 
-    def execute(self, statement: str) -> None:
+    def execute(self, statement: LiteralString, *parameters: Any) -> None:
         """Run a statement as the owner."""
         with self.connect() as connection:
-            connection.execute(statement.encode())
+            connection.execute(statement, parameters)
 
     @contextmanager
     def gate(self, key: int = GATE) -> Iterator[Callable[[], None]]:

@@ -146,7 +146,7 @@ class Namespace:
             ("get", "jobs,pods", "--output=wide"),
             ("get", "events", "--sort-by=.lastTimestamp"),
             ("get", PLURAL, '--output=jsonpath={range .items[*]}{.metadata.name}{"\\n"}{.status}{"\\n"}{end}'),
-            *(("logs", pod, "--tail=20") for pod in pods),
+            *(("logs", pod, "--tail=6") for pod in pods),
         ]
         return "\n".join(f"$ kubectl {' '.join(question)}\n{self._answer(*question)}" for question in questions)
 

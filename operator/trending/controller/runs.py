@@ -66,12 +66,15 @@ def finish(job: Job, remains: Remains) -> FinishedRun:
     started = job.started or job.created
     report = remains.report if remains.report and _fits(job, remains.report) else None
     told = _from_report(report) if report else _without_report(job, remains)
+    # A report counts the attempts that reached the database, by its ledger; pods that were deleted are not there.
+    attempts = max(remains.pods, report.attempts if report else 0)
     last_run = LastRun(
         job=job.name,
         scheduled_time=job.scheduled_time,
         start_time=started,
         completion_time=ended,
         duration=format_duration(ended - started),
+        attempts=attempts or None,
         **told,
     )
     return FinishedRun(job=job, last_run=last_run, report=report)
@@ -86,7 +89,6 @@ def _fits(job: Job, report: Report) -> bool:
 
 def _from_report(report: Report) -> dict[str, Any]:
     return {
-        "attempts": report.attempts,
         "result": report.result,
         "reason": report.reason,
         "message": report.message,

@@ -168,7 +168,8 @@ def _adopt(schedule: Schedule, owned: Sequence[Job], slots: Slots, progress: Pro
     job = next((job for job in owned if job.name == name), None)
     if job is None:
         return progress
-    served = look(schedule, slots, progress.schedule_since, progress.last_schedule_time, job.created).slot
+    due = look(schedule, slots, progress.schedule_since, progress.last_schedule_time, job.created)
+    served = None if schedule.spec.suspend else due.slot
     return replace(progress, last_handled_request=request, last_schedule_time=served or progress.last_schedule_time)
 
 
