@@ -49,7 +49,7 @@ test-e2e: cluster image postgres-image ## Tests on a real cluster (kind) with a 
 test: check test-postgres test-e2e ## Everything: check, PostgreSQL, cluster
 
 .PHONY: cluster
-cluster: install ## Bring up kind: 35 s when its node image is there, about 11 min on a bare machine without container registries
+cluster: install ## Bring up kind: 35 s when its node image is there, about 15 min on a bare machine without container registries
 	@$(PYTHON) -m tests.cluster up
 
 .PHONY: cluster-down
