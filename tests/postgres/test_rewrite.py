@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
+from tests.postgres.boards import NOW, OLD, STRATEGIES, rows, target, with_board
 from tests.postgres.runs import counts, ledger, own_target, report_of, run, spec, step_of
 from tests.postgres.server import Database
-
-NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
-OLD = "2020-01-01 00:00:00+00"
-STRATEGIES = ("Merge", "DeleteInsert")
-
-BOARD = """
-    CREATE TABLE hot (
-        board text, kind text, post_id int, score float8, genre text, created_at timestamptz DEFAULT '2001-01-01',
-        extra text DEFAULT 'default', PRIMARY KEY (board, kind, post_id)
-    );
-    CREATE INDEX ON hot (board, kind, score DESC);
-    CREATE TABLE source (kind text, post_id int, score float8, genre text);
-"""
-QUERY = "SELECT kind, post_id, score, genre FROM source"
-SLICE = {"board": ["main"], "kind": ["a", "b"]}
 
 
 @pytest.fixture
 def board(database: Database) -> Database:
-    database.execute(BOARD)
-    ledger(database)
-    return database
-
-
-def target(strategy: str = "Merge", **fields: Any) -> Any:
-    return spec(rewrite=[own_target(**{"slice": SLICE, "query": QUERY, "strategy": strategy, **fields})])
-
-
-def rows(database: Database, columns: str = "kind, post_id, score, genre") -> list[Any]:
-    return database.execute(
-        f"SELECT {columns} FROM hot WHERE board = 'main' AND kind IN ('a', 'b') ORDER BY kind, post_id"
-    )
+    return with_board(database)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -112,57 +85,6 @@ def test_a_stamp_of_ones_own_is_set_instead(board: Database) -> None:
     assert rows(board, "computed_at, created_at") == [(NOW.date(), datetime(2001, 1, 1, tzinfo=UTC))]
 
 
-def test_created_at_is_not_stamped_where_the_query_returns_it(board: Database) -> None:
-    board.execute("INSERT INTO source VALUES ('a', 1, 1, 'x')")
-    query = f"SELECT kind, post_id, score, genre, timestamptz '{OLD}' AS created_at FROM source"
-    report_of(run(board, target(query=query)))
-    assert rows(board, "created_at") == [(datetime(2020, 1, 1, tzinfo=UTC),)]
-    report = report_of(run(board, target(query=query, stamp="created_at")), exit_code=2)
-    assert "returns column 'created_at', which spec.rewrite[0].stamp has set" in report.message
-
-
-def test_a_created_at_that_is_no_moment_is_a_column_like_others(database: Database) -> None:
-    database.execute("CREATE TABLE hot (id int PRIMARY KEY, created_at text)")
-    ledger(database)
-    report_of(run(database, spec(rewrite=[own_target(query="SELECT 1 AS id")])))
-    assert database.execute("SELECT * FROM hot") == [(1, None)]
-
-
-@pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        ("('a', 1, 1, 'x'), ('a', 1, 2, 'y')", "2 rows have the same key, kind=a, post_id=1; nothing was written"),
-        ("('a', NULL, 1, 'x')", "a row has a null in its key (kind, post_id): kind=a, post_id=null"),
-        ("('c', 1, 1, 'x')", 'a row lies outside the slice {"board":["main"],"kind":["a","b"]}: kind=c, post_id=1'),
-    ],
-)
-def test_rows_that_cannot_be_the_slices_are_refused_by_name(
-    board: Database, strategy: str, values: str, sentence: str
-) -> None:
-    board.execute(f"INSERT INTO hot VALUES ('main', 'a', 9, 9, 'x', '{OLD}'); INSERT INTO source VALUES {values}")
-    before = board.execute("SELECT *, xmin::text FROM hot")
-    report = report_of(run(board, target(strategy)), exit_code=2)
-    assert report.reason == "RunFailed"
-    assert sentence in report.message
-    assert board.execute("SELECT *, xmin::text FROM hot") == before
-
-
-def test_a_query_may_return_a_column_with_one_value_itself_and_is_checked_on_it(board: Database) -> None:
-    board.execute("INSERT INTO source VALUES ('a', 1, 1, 'x')")
-    report_of(run(board, target(query="SELECT 'main' AS board, * FROM source")))
-    assert len(rows(board)) == 1
-    report = report_of(run(board, target(query="SELECT 'side' AS board, * FROM source")), exit_code=2)
-    assert "a row lies outside the slice" in report.message
-    report = report_of(run(board, target(query="SELECT NULL::text AS board, * FROM source")), exit_code=2)
-    assert "a row lies outside the slice" in report.message
-
-
-def test_a_slice_column_with_several_values_has_to_be_returned(board: Database) -> None:
-    report = report_of(run(board, target(query="SELECT post_id, score FROM source", key=["post_id"])), exit_code=2)
-    assert "does not return column 'kind', which is part of the slice: add it" in report.message
-
-
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_whole_table_is_a_slice_too(database: Database, strategy: str) -> None:
     database.execute("CREATE TABLE hot (id int PRIMARY KEY, score int); INSERT INTO hot VALUES (1, 1), (2, 2)")
@@ -171,33 +93,6 @@ def test_the_whole_table_is_a_slice_too(database: Database, strategy: str) -> No
     report_of(run(database, spec(rewrite=[own_target(query=query, strategy=strategy)])))
     assert database.execute("SELECT * FROM hot ORDER BY id") == [(2, 3), (3, 3)]
     assert database.execute("SELECT slice FROM trending.freshness") == [({},)]
-
-
-def test_values_are_converted_as_an_insert_would(database: Database) -> None:
-    database.execute(
-        "CREATE TABLE hot (id bigint PRIMARY KEY, score real, price numeric(6, 2), name varchar(3), t text)"
-    )
-    ledger(database)
-    query = "SELECT 1::smallint AS id, 1.5::numeric AS score, 2.345 AS price, 'abc' AS name, 5 AS t"
-    report_of(run(database, spec(rewrite=[own_target(query=query)])))
-    assert [tuple(map(str, row)) for row in database.execute("SELECT * FROM hot")] == [("1", "1.5", "2.35", "abc", "5")]
-    again = report_of(run(database, spec(rewrite=[own_target(query=query)])))
-    assert counts(again, "own") == (0, 0, 0, 1)
-    long = query.replace("'abc'", "'abcd'")
-    report = report_of(run(database, spec(rewrite=[own_target(query=long)])), exit_code=2)
-    assert "value too long for type character varying(3)" in report.message
-
-
-def test_slice_values_are_never_cut_to_the_columns_length(database: Database) -> None:
-    database.execute(
-        "CREATE TABLE hot (board varchar(4), id int, PRIMARY KEY (board, id)); INSERT INTO hot VALUES ('main', 1)"
-    )
-    ledger(database)
-    report = report_of(
-        run(database, spec(rewrite=[own_target(slice={"board": ["mainly"]}, query="SELECT 2 AS id")])), exit_code=2
-    )
-    assert "value too long" in report.message
-    assert database.execute("SELECT * FROM hot") == [("main", 1)]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -248,55 +143,6 @@ def test_names_may_be_as_hostile_as_sql_allows(database: Database) -> None:
         ("other", 1, "x", 1, 1, 1),
     ]
     assert database.execute("SELECT table_name FROM trending.freshness") == [(table,)]
-
-
-def test_a_query_only_reads(database: Database) -> None:
-    database.execute(
-        "CREATE TABLE hot (id int PRIMARY KEY); CREATE TABLE other (id int); CREATE SEQUENCE s;"
-        "CREATE FUNCTION write() RETURNS int LANGUAGE sql AS $$ INSERT INTO other VALUES (1) RETURNING id $$;"
-        "CREATE FUNCTION unlock() RETURNS int LANGUAGE plpgsql AS "
-        "$$ BEGIN SET LOCAL transaction_read_only = off; INSERT INTO other VALUES (1); RETURN 1; END $$"
-    )
-    ledger(database)
-    for query, exit_code, sentence in (
-        ("SELECT write() AS id", 2, "a source query only reads, and this one writes (cannot execute INSERT"),
-        ("SELECT nextval('s') AS id", 2, "a source query only reads, and this one writes (cannot execute nextval()"),
-        ("SELECT unlock() AS id", 1, "cannot set transaction read-write mode inside a read-only transaction"),
-        ("WITH w AS (INSERT INTO other VALUES (1) RETURNING id) SELECT id FROM w", 1, "data-modifying statement"),
-    ):
-        report = report_of(run(database, spec(rewrite=[own_target(query=query)])), exit_code=exit_code)
-        assert "spec.rewrite[0].query: " in report.message
-        assert sentence in report.message
-    assert database.execute("SELECT count(*) FROM other") == [(0,)]
-    assert database.execute("SELECT count(*) FROM hot") == [(0,)]
-
-
-def test_now_is_bound_in_a_query_of_ones_own(database: Database) -> None:
-    database.execute("CREATE TABLE hot (id int PRIMARY KEY, at timestamp, text text, share numeric)")
-    ledger(database)
-    query = "SELECT 1 AS id, :now::timestamp - interval '1 day' AS at, ':now %s' AS text, 7 % 4 AS share -- :now;"
-    report_of(run(database, spec(rewrite=[own_target(query=query)]), now=NOW))
-    assert database.execute("SELECT * FROM hot") == [(1, datetime(2026, 11, 22, 18), ":now %s", 3)]  # noqa: DTZ001
-
-
-def test_a_table_without_a_primary_key_needs_a_key_and_takes_one(database: Database) -> None:
-    database.execute("CREATE TABLE hot (id int, score int); INSERT INTO hot VALUES (1, 1), (2, 2), (NULL, 3)")
-    ledger(database)
-    query = "SELECT 2 AS id, 5 AS score"
-    report = report_of(run(database, spec(rewrite=[own_target(query=query)])), exit_code=2)
-    assert "table public.hot has no primary key: name the columns that tell its rows apart" in report.message
-    report = report_of(run(database, spec(rewrite=[own_target(query=query, key=["id"])])))
-    assert counts(report, "own") == (0, 1, 2, 0)
-    assert database.execute("SELECT * FROM hot") == [(2, 5)]
-
-
-def test_a_key_that_does_not_tell_the_tables_rows_apart_is_refused(database: Database) -> None:
-    database.execute("CREATE TABLE hot (id int, score int); INSERT INTO hot VALUES (1, 1), (1, 2)")
-    ledger(database)
-    wanted = spec(rewrite=[own_target(query="SELECT 1 AS id, 5 AS score", key=["id"])])
-    report = report_of(run(database, wanted), exit_code=2)
-    assert "the key (id) does not tell the rows of public.hot {} apart: 2 of them have the same one" in report.message
-    assert database.execute("SELECT count(*) FROM hot") == [(2,)]
 
 
 def test_a_slice_that_is_one_row(database: Database) -> None:
@@ -351,11 +197,3 @@ def test_rows_that_a_trigger_keeps_from_being_written_are_told(database: Databas
     )
     assert step_of(report, "own").rows_inserted == 2
     assert "the server wrote 2 rows of the 3 that were to change" in (step_of(report, "own").note or "")
-
-
-@pytest.mark.parametrize("kind", ["VIEW", "MATERIALIZED VIEW"])
-def test_only_tables_are_rewritten(database: Database, kind: str) -> None:
-    database.execute(f"CREATE {kind} hot AS SELECT 1 AS id")
-    ledger(database)
-    report = report_of(run(database, spec(rewrite=[own_target(query="SELECT 1 AS id")])), exit_code=2)
-    assert "spec.rewrite[0].table: public.hot is no table" in report.message

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from psycopg import sql
 
 from tests.postgres.runs import Pod, ledger, own_target, report_of, run, spec, spec_dict, start, step_of
 from tests.postgres.server import CERTIFIED, OWNER, Database
@@ -110,6 +111,19 @@ def test_a_short_password_takes_the_whole_text_of_the_driver_with_it(tmp_path: P
     assert pod.run()[0] == 1
     assert "authentication" not in pod.report().message
     assert f"as user {OWNER}" in pod.report().message
+
+
+def test_a_short_password_does_so_after_connecting_too(hot: Database) -> None:
+    hot.execute("ALTER ROLE discovery PASSWORD 'hot'", role="postgres")
+    try:
+        uri = with_password(hot, "hot")
+        for broken in (spec(**one("SELECT hot")), spec(**one(slice={"id": ["hot"]}))):
+            report = report_of(run(hot, broken, uri=uri), exit_code=2)
+            assert "its text is left out" in report.message
+            assert '"hot"' not in report.message
+    finally:
+        restored = sql.SQL("ALTER ROLE discovery PASSWORD {}").format(sql.Literal(hot.password))
+        hot.execute(restored, role="postgres")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ _COMMANDS: Final = {
     "controller": "trending.cli.controller",
     "crd": "trending.cli.crd",
     "explain": "trending.cli.explain",
+    "freshness": "trending.cli.freshness",
     "migrate": "trending.cli.migrate",
     "next": "trending.cli.next",
     "run": "trending.cli.run",

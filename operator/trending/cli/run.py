@@ -9,7 +9,7 @@ import sys
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 from pydantic import ValidationError
@@ -17,10 +17,11 @@ from pydantic import ValidationError
 from trending.api.document import RunDocument
 from trending.api.duration import format_duration
 from trending.api.instant import parse_instant
+from trending.cli import database as given
 from trending.cli.run_view import LogLines, live_progress, print_report
 from trending.cli.schedule_file import ScheduleFileError, read_schedule_file, told
 from trending.report import Report, write_termination_message
-from trending.runner.access import Access, from_files, from_uri
+from trending.runner.access import from_files
 from trending.runner.failure import ConfigurationError
 from trending.runner.ledger import RunIdentity
 from trending.runner.progress import Progress
@@ -28,20 +29,12 @@ from trending.runner.record import LOCAL_JOB, Outcome, refuse
 from trending.runner.run import Order, perform
 from trending.runner.stop import Stop
 
-DATABASE_VARIABLE: Final = "TRENDING_DATABASE_URI"
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 @click.command("run")
 @click.option("-f", "--file", type=click.Path(path_type=Path), help="A file with one TrendingSchedule.")
-@click.option(
-    "--database",
-    metavar="URI",
-    envvar=DATABASE_VARIABLE,
-    show_envvar=True,
-    help="The database, instead of spec.database's Secret. Arguments can be seen by every user of this machine "
-    "(ps): better set the environment variable.",
-)
+@given.option
 @click.option(
     "--now", metavar="TIME", help="The data timestamp, as 2026-11-23T18:00:00Z; default the database's clock."
 )
@@ -52,7 +45,7 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 def command(
     file: Path | None, database: str | None, now: str | None, output: str | None, document: Path | None
 ) -> None:
-    """Refresh the views and rewrite the targets of a schedule, once.
+    """Refresh the views and rewrite the targets of a schedule, once. The database is the one given here, not spec's.
 
     Exits with 0 where nothing failed, 1 where another attempt may succeed, 2 where something has to be changed first.
     Ctrl-C cancels what the database is doing, rolls it back and reports.
@@ -72,7 +65,7 @@ def command(
 def _run_job(path: Path) -> int:
     """Do the run of a Job's pod; its report goes to standard output and to the termination message."""
     outcome = _perform_job(path)
-    click.echo(json.dumps(to_json(outcome.report), ensure_ascii=False))
+    click.echo(_as_text(outcome.report))
     message_file = Path(os.environ.get("TERMINATION_LOG", "/dev/termination-log"))
     try:
         message_file.write_text(write_termination_message(outcome.report), encoding="utf-8")
@@ -107,7 +100,10 @@ def _run_here(path: Path, database: str | None, now: str | None, *, as_json: boo
     try:
         schedule = read_schedule_file(path)
     except ScheduleFileError as error:
-        click.echo(f"Error: {error}", err=True)
+        if as_json:
+            click.echo(_as_text(_unreadable(str(error), LOCAL_JOB).report, indent=2))
+        else:
+            click.echo(f"Error: {error}", err=True)
         return 2
     run = RunIdentity(
         run_id=f"{LOCAL_JOB}/{uuid.uuid4()}",
@@ -118,7 +114,7 @@ def _run_here(path: Path, database: str | None, now: str | None, *, as_json: boo
         scheduled_time=None,
     )
     try:
-        access = _access(database)
+        access = given.access(database)
         at = _instant(now)
     except ConfigurationError as error:
         outcome = refuse(run, schedule.spec, error)
@@ -128,7 +124,7 @@ def _run_here(path: Path, database: str | None, now: str | None, *, as_json: boo
             order = Order(run=run, spec=schedule.spec, access=access, now=at)
             outcome = _stoppable(order, deadline, progress)
     if as_json:
-        click.echo(json.dumps(to_json(outcome.report), indent=2, ensure_ascii=False))
+        click.echo(_as_text(outcome.report, indent=2))
     else:
         print_report(outcome.report)
     return outcome.exit_code
@@ -140,12 +136,6 @@ def _stoppable(order: Order, deadline: datetime, progress: Progress) -> Outcome:
         return perform(order, stop=stop, progress=progress)
 
 
-def _access(database: str | None) -> Access:
-    if not database:
-        raise ConfigurationError(f"no database is given: set {DATABASE_VARIABLE}, or write --database URI")
-    return from_uri(database, origin="the URI given by hand")
-
-
 def _instant(now: str | None) -> datetime | None:
     try:
         return parse_instant(now) if now else None
@@ -153,10 +143,10 @@ def _instant(now: str | None) -> datetime | None:
         raise ConfigurationError(f"--now: {error}") from None
 
 
-def _unreadable(sentence: str) -> Outcome:
+def _unreadable(sentence: str, job: str = "unknown") -> Outcome:
     now = datetime.now(UTC)
     report = Report(
-        job=os.environ.get("JOB_NAME", "unknown"),
+        job=job,
         start_time=now,
         completion_time=now,
         result="Failed",
@@ -166,10 +156,11 @@ def _unreadable(sentence: str) -> Outcome:
     return Outcome(report, 2)
 
 
-def to_json(report: Report) -> dict[str, Any]:
-    """Return the report with what status.lastRun adds to it: duration, rowsChanged, strategies."""
-    return report.to_json_object() | {
+def _as_text(report: Report, *, indent: int | None = None) -> str:
+    """Return the report as JSON, with what status.lastRun adds to it."""
+    added = {
         "duration": format_duration(report.completion_time - report.start_time),
         "rowsChanged": report.rows_changed,
         "strategies": report.strategies,
     }
+    return json.dumps(report.to_json_object() | added, indent=indent, ensure_ascii=False)

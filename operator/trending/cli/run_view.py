@@ -115,6 +115,9 @@ def print_report(report: Report) -> None:
 
     console = Console()
     console.print(_steps_table(report))
+    for step in report.steps:
+        if step.note and step.seconds is not None:
+            console.print(f"[dim]{step.action.lower()} {_escaped(step.name)}: {_escaped(step.note)}[/]", soft_wrap=True)
     if report.targets:
         console.print(_targets_table(report))
     colour = "green" if report.result == "Succeeded" else "yellow" if report.result == "Superseded" else "red"
@@ -125,11 +128,12 @@ def print_report(report: Report) -> None:
 def _steps_table(report: Report) -> Table:
     from rich.table import Table
 
-    table = Table("step", "how", "time", "rows", "WAL", "note", box=None, pad_edge=False, header_style="bold")
+    table = Table("step", "how", "time", "rows", "WAL", box=None, pad_edge=False, header_style="bold")
     for step in report.steps:
         wal = "" if step.wal_bytes is None else f"{step.wal_bytes / 1e6:.1f} MB"
         name = f"{step.action.lower()} {_escaped(step.name)}"
-        table.add_row(name, step.mode or step.strategy or "", _took(step), rows(step), wal, _escaped(step.note or ""))
+        how = step.mode or step.strategy or ("" if step.seconds is not None else "not done")
+        table.add_row(name, how, _took(step), rows(step), wal)
     return table
 
 

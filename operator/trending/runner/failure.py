@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Self
 
 import psycopg
 
@@ -23,6 +23,15 @@ class RunError(Exception):
     reason: RunReason = "RunFailed"
     retry: bool = True
     """Whether another attempt of the same run may succeed: exit code 1 instead of 2."""
+
+    def __init__(self, sentence: str, *, server: psycopg.Error | None = None) -> None:
+        """`server` is what the server answered; only the redactor may quote it (see `with_answer`)."""
+        super().__init__(sentence)
+        self._server = server
+
+    def with_answer(self, redactor: Redactor) -> Self:
+        """Return this error with the server's answer at its end, where there is one."""
+        return type(self)(f"{self}: {redactor.driver_text(self._server)}") if self._server else self
 
 
 class ConfigurationError(RunError):

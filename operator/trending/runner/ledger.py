@@ -68,6 +68,20 @@ class SliceRow:
         return Step.model_validate(self.step)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FreshSlice:
+    """How fresh a slice is; all but table and slice are None before its first write."""
+
+    table_name: str
+    slice: dict[str, list[str]]
+    namespace: str | None
+    schedule: str | None
+    target: str | None
+    data_timestamp: datetime | None
+    scheduled_time: datetime | None
+    rows: int | None
+
+
 _BEGIN: Final = """
     INSERT INTO trending.run AS run (run_id, namespace, schedule, job, trigger, scheduled_time, data_timestamp)
     VALUES (%(run_id)s, %(namespace)s, %(schedule)s, %(job)s, %(trigger)s,
@@ -137,6 +151,15 @@ def lock_slice(connection: Connection, slice_: Slice) -> SliceRow:
 def read_slice(connection: Connection, slice_: Slice) -> SliceRow | None:
     """Return what the ledger knows of a slice."""
     return _read(connection, _SLICE, [slice_.table.qualified, slice_.canonical])
+
+
+def read_all(connection: Connection) -> list[FreshSlice]:
+    """Return what the ledger knows of every slice, the oldest data first."""
+    query = """
+        SELECT table_name, slice, namespace, schedule, target, data_timestamp, scheduled_time, rows
+        FROM trending.freshness ORDER BY data_timestamp NULLS FIRST, table_name, slice
+    """
+    return connection.cursor(row_factory=class_row(FreshSlice)).execute(query).fetchall()
 
 
 def write_slice(

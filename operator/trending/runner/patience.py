@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -19,6 +20,10 @@ _SHORTEST: Final = 0.1
 _LONGEST: Final = 2.5
 """Seconds to wait at a time, from the first to the last. Longer than deadlock_timeout (1 s by default) in the end: only
 then does the server cancel an autovacuum that is in the way."""
+_SLACK: Final = 0.5
+"""Seconds by which a cancelled wait may last longer."""
+_SILENCE: Final = 30.0
+"""Seconds between two words about it."""
 
 
 class Patience:
@@ -28,6 +33,7 @@ class Patience:
         """`progress` is told whenever somebody else is found to hold the lock."""
         self._stop = stop
         self._progress = progress
+        self._silent_until = 0.0
 
     def until_had(self, what: str, attempt: Callable[[float], Found], blockers: Callable[[], str]) -> Found:
         """Call `attempt` with the seconds it may wait for a lock, until it does not raise LockNotAvailable.
@@ -35,24 +41,27 @@ class Patience:
         `attempt` leaves no failed transaction behind; `blockers` says who holds the lock. On giving up, that is in the
         error (StoppedError, DeadlineError).
         """
-        seconds, held_by = _SHORTEST, "another session"
+        seconds, held_by = _SHORTEST, None
         while True:
+            self._stop.check()
+            begun = time.monotonic()
             try:
-                self._stop.check()
                 return attempt(seconds)
             except psycopg.errors.LockNotAvailable:
                 held_by = blockers()
-                self._progress.says(f"waiting for {what}, held by {held_by}")
-                self._pause(seconds, f"while waiting for {what}, held by {held_by}")
             except psycopg.Error:
-                if self._stop.error is None:
+                # Cancelled, perhaps: while it waited for the lock, or long after it had it?
+                if self._stop.error is None or held_by is None or time.monotonic() - begun > seconds + _SLACK:
                     raise
-                self._pause(0, f"while waiting for {what}, held by {held_by}")
+            self._pause(seconds, f"waiting for {what}, held by {held_by}")
             seconds = min(2 * seconds, _LONGEST)
 
     def _pause(self, seconds: float, doing: str) -> None:
+        if time.monotonic() >= self._silent_until:
+            self._progress.says(doing)
+            self._silent_until = time.monotonic() + _SILENCE
         # At random, so that two who wait for each other's locks do not do so in step.
-        with self._stop.explained(doing):
+        with self._stop.explained(f"while {doing}"):
             self._stop.wait(random.uniform(0.5, 1.0) * seconds)  # noqa: S311 (no secret)
 
 

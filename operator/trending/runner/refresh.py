@@ -111,9 +111,11 @@ class _Refreshing:
 
 
 def _about_another(error: psycopg.Error, refresh: Refresh, where: str) -> RunError:
-    said = error.diag.message_primary
-    if error.sqlstate != psycopg.errors.ObjectNotInPrerequisiteState.sqlstate:
-        return RunError(f"{where}: the server refused to refresh {refresh.materialized_view} CONCURRENTLY: {said}")
-    return RunError(
-        f"{where}: {refresh.materialized_view} reads another view, and {said}: put that one before it in spec.refresh"
-    )
+    name = refresh.materialized_view
+    if isinstance(error, psycopg.errors.ObjectNotInPrerequisiteState):
+        sentence = (
+            f"{where}: {name} reads another view that was never populated: put that one before it in spec.refresh"
+        )
+    else:
+        sentence = f"{where}: the server does not refresh {name} CONCURRENTLY"
+    return RunError(sentence, server=error)

@@ -170,11 +170,11 @@ class _Run:
 
     def _explained(self, error: Exception) -> RunError:
         """Turn whatever was raised into a sentence without secrets."""
+        redactor = self._order.access.redactor
         if isinstance(error, RunError):
-            return error
+            return error.with_answer(redactor)
         if self._stop.error is not None:
             return self._stop.error  # its cancellation is what the driver tells of
-        redactor = self._order.access.redactor
         if isinstance(error, psycopg.Error):
             return from_driver(error, redactor)
         self._progress.says(redactor.text(traceback.format_exc()))

@@ -122,4 +122,4 @@ class Sessions:
         except psycopg.Error as error:
             if error.sqlstate is None:
                 raise
-            raise ConfigurationError(f"{where}: {self.access.redactor.driver_text(error)}") from None
+            raise ConfigurationError(where, server=error) from None

@@ -85,6 +85,7 @@ def _canonical_values(
     try:
         rows = connection.execute(query, [list(texts)]).fetchall()
     except psycopg.DataError as error:
-        said = error.diag.message_primary
-        raise ConfigurationError(f"{where}: a value is none for that column of {table.qualified}: {said}") from None
+        raise ConfigurationError(
+            f"{where}: a value is none for that column of {table.qualified}", server=error
+        ) from None
     return tuple(sorted(text for (text,) in rows))

@@ -85,7 +85,7 @@ def _read_only(
         return cursor.execute(statement, [now] if goal.query.uses_now else None)
     except psycopg.errors.ReadOnlySqlTransaction as error:
         raise ConfigurationError(
-            f"{goal.where}.query: a source query only reads, and this one writes ({error.diag.message_primary})"
+            f"{goal.where}.query: a source query only reads, and this one writes", server=error
         ) from None
 
 

@@ -1,0 +1,52 @@
+"""The database that a command by hand works on: how it is given, and how it is reached."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import click
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from trending.runner.access import Access, from_uri
+from trending.runner.failure import ConfigurationError
+
+VARIABLE: Final = "TRENDING_DATABASE_URI"
+ORIGIN: Final = "the URI given by hand"
+
+option: Final[Callable[[Any], Any]] = click.option(
+    "--database",
+    metavar="URI",
+    envvar=VARIABLE,
+    show_envvar=True,
+    help="The database. Arguments can be seen by every user of this machine (ps): better set the variable.",
+)
+
+
+def access(uri: str | None) -> Access:
+    """Return what opens the database. Raises ConfigurationError where none is given or the URI is none."""
+    if not uri:
+        raise ConfigurationError(f"no database is given: set {VARIABLE}, or write --database URI")
+    return from_uri(uri, origin=ORIGIN)
+
+
+class UnfitError(click.ClickException):
+    """Something has to be changed first: exit code 2. Where trying again may help it is click's own, 1."""
+
+    exit_code = 2
+
+
+@contextmanager
+def connected(uri: str | None, *, purpose: str) -> Iterator[psycopg.Connection[Any]]:
+    """Connect, in autocommit mode. Raises click.ClickException with a sentence for whatever the driver raises."""
+    try:
+        place = access(uri)
+    except ConfigurationError as error:
+        raise UnfitError(str(error)) from None
+    own = {"application_name": f"trending/{purpose}", "options": "-c TimeZone=UTC"}
+    try:
+        conninfo = make_conninfo(**({"connect_timeout": "10"} | place.parameters | own))
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise click.ClickException(f"{place.place}: {place.redactor.driver_text(error)}") from None
