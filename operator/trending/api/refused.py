@@ -9,18 +9,21 @@ from trending.api.model import Rule
 
 _RESERVED_SETTINGS: Final = ("role", "session_authorization", "timezone")
 _RESERVED_PREFIX: Final = "transaction_"
-_FIVE: Final = r"^\\s*\\S+(\\s+\\S+){4}\\s*$"
+_SPACE: Final = r"\\s\\v\\x85\\pZ"
+"""What robfig takes for space: Unicode's, of which RE2's own class holds a part."""
+_FIVE: Final = f"^[{_SPACE}]*[^{_SPACE}]+([{_SPACE}]+[^{_SPACE}]+){{4}}[{_SPACE}]*$"
+_EVERY: Final = r"^@every [+]?(([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h))+$"
 
 
 def _cron_field(value: str) -> str:
-    """Return an RE2 pattern for a list of values, ranges and steps, as robfig/cron reads them."""
-    span = rf"([*?](-[^,/\\s]*)?|({value})(-({value}))?)(/[+]?0*[1-9][0-9]*)?"
-    return f"(,*{span})(,+({span})?)*"
+    """Return an RE2 pattern for a list of values, ranges and steps, as robfig/cron reads them; it may be empty."""
+    span = rf"([*?](-[^,/{_SPACE}]*)?|({value})(-({value}))?)(/[+]?0*[1-9][0-9]*)?"
+    return f",*({span}(,+{span})*,*)?"
 
 
 _CRON: Final = (
-    r"^\\s*"
-    + r"\\s+".join(
+    f"^[{_SPACE}]*"
+    + f"[{_SPACE}]+".join(
         _cron_field(value)
         for value in (
             "[+]?0*[0-5]?[0-9]",
@@ -30,7 +33,7 @@ _CRON: Final = (
             "[+]?0*[0-6]|(?i:sun|mon|tue|wed|thu|fri|sat)",
         )
     )
-    + r"\\s*$"
+    + f"[{_SPACE}]*$"
 )
 
 NO_TARGETS: Final = Rule(
@@ -93,12 +96,11 @@ UNKNOWN_DESCRIPTOR: Final = Rule(
     "duration, in lower case",
 )
 BAD_EVERY: Final = Rule(
-    cel=r"!self.startsWith('@every ') || self.matches('^@every [+]?([0-9]+([.][0-9]*)?(h|m|s|ms|us|ns))+$')",
+    cel=f"!self.startsWith('@every ') || self.matches('{_EVERY}')",
     message="@every takes a positive duration such as 90m or 1h30m: write @every 90m",
 )
 SHORT_EVERY: Final = Rule(
-    cel=r"!self.startsWith('@every ') || !self.matches('^@every [+]?([0-9]+([.][0-9]*)?(h|m|s|ms|us|ns))+$')"
-    " || duration(self.substring(7)) >= duration('1m')",
+    cel=f"!self.startsWith('@every ') || !self.matches('{_EVERY}') || duration(self.substring(7)) >= duration('1m')",
     message="@every takes a minute or more, since a run's Job is named by the minute of its slot: write @every 1m",
 )
 NOT_FIVE_FIELDS: Final = Rule(

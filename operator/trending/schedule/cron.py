@@ -68,10 +68,24 @@ _DESCRIPTORS: Final = {
     "@hourly": "0 * * * *",
 }
 
+_SPACE: Final = re.compile(r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+"""What Go's strings.Fields takes for space; Python's own split() takes four control characters too."""
+_LARGEST_INTEGER: Final = 2**63 - 1
+
 _EVERY: Final = "@every "
-_GO_DURATION: Final = re.compile(r"\+?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+")
-_GO_PART: Final = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
-_UNIT_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_GO_DURATION: Final = re.compile(r"\+?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+")
+_GO_PART: Final = re.compile(r"([0-9]*)\.?([0-9]*)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)")
+_NANOSECONDS: Final = {
+    "ns": 1,
+    "us": 1000,
+    "\u00b5s": 1000,
+    "\u03bcs": 1000,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+"""Go writes micro with either of the two letters."""
 _LEAST_EVERY: Final = 60
 _MOST_EVERY: Final = 100 * 366 * 86_400
 
@@ -93,7 +107,7 @@ def parse_schedule(expression: str) -> Cron | Every:
                 f"{expression!r}: the words are {', '.join(_DESCRIPTORS)} and @every with a duration, in lower case"
             )
         expression = _DESCRIPTORS[expression]
-    parts = expression.split()
+    parts = [part for part in _SPACE.split(expression) if part]
     if len(parts) != len(_FIELDS):
         raise InvalidScheduleError(
             f"{expression!r} has {len(parts)} fields; write five: minute, hour, day of month, month, day of week"
@@ -105,7 +119,7 @@ def _every(expression: str) -> Every:
     text = expression.removeprefix(_EVERY)
     if not _GO_DURATION.fullmatch(text):
         raise InvalidScheduleError(f"{expression!r}: @every takes a positive duration, such as @every 90m")
-    seconds = int(sum(float(count) * _UNIT_SECONDS[unit] for count, unit in _GO_PART.findall(text)))
+    seconds = sum(_nanoseconds(*part) for part in _GO_PART.findall(text)) // 10**9
     if seconds < _LEAST_EVERY:
         raise InvalidScheduleError(
             f"{expression!r}: @every takes a minute or more, since a run's Job is named by the minute of its slot"
@@ -113,6 +127,14 @@ def _every(expression: str) -> Every:
     if seconds > _MOST_EVERY:
         raise InvalidScheduleError(f"{expression!r}: @every takes a hundred years at most")
     return Every(seconds)
+
+
+def _nanoseconds(whole: str, fraction: str, unit: str) -> int:
+    """Count a part of a duration as Go's time.ParseDuration does, which counts the fraction in floating point."""
+    count, kept = _NANOSECONDS[unit], 0
+    while kept < len(fraction) and int(fraction[:kept] or "0") <= _LARGEST_INTEGER // 10:
+        kept += 1
+    return int(whole or "0") * count + int(float(fraction[:kept] or "0") * (float(count) / 10.0**kept))
 
 
 def _bits(text: str, field: _Field) -> int:
@@ -151,6 +173,6 @@ def _range_bits(text: str, field: _Field) -> int:
 
 
 def _integer(text: str, field: str) -> int:
-    if not re.fullmatch(r"\+?[0-9]{1,18}", text):
+    if not re.fullmatch(r"\+?[0-9]+", text) or int(text) > _LARGEST_INTEGER:
         raise InvalidScheduleError(f"{field} {text!r}: write numbers, ranges such as 1-5, steps such as */15, or names")
     return int(text)

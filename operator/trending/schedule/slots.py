@@ -9,7 +9,7 @@ daylight saving skips or repeats, so that a slot is the one that a CronJob of th
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
@@ -17,8 +17,11 @@ from trending.schedule.cron import STAR, Cron, Every, InvalidScheduleError, pars
 from trending.schedule.zone import load_zone
 
 _MINUTE: Final = 60
+_MINUTES: Final = (1 << 60) - 1
+"""The bits of a field's minutes, without the star."""
 _HOUR: Final = 3600
 _DAY: Final = 86_400
+_ONE_DAY: Final = timedelta(days=1)
 _SEARCHED_YEARS: Final = 5
 """Beyond this robfig gives up: an expression that does not fire in five years never does, but for 29 February of 2096
 to 2104."""
@@ -89,12 +92,12 @@ class CronSlots:
         expression and however long ago `after` is.
         """
         end = int(until.timestamp() // 1)
-        start = int(-(-after.timestamp() // 1))
+        start = int(after.timestamp() // 1)
         back = _MINUTE
-        found = None
-        while found is None and end - back / 2 > start:
-            found = self._within(max(start, end - back), end)
+        found = self._within(max(start, end - back), end)
+        while found is None and end - back > start:
             back *= 2
+            found = self._within(max(start, end - back), end)
         if found is None:
             return None
         high = end
@@ -105,6 +108,9 @@ class CronSlots:
                 high = middle
             else:
                 found = later
+        # Slots that robfig tells only when asked before a change of daylight saving are not found by halving.
+        while (following := self._within(found, end)) is not None:
+            found = following
         return _EPOCH + timedelta(seconds=found) if found > after.timestamp() else None
 
     def _within(self, after: int, until: int) -> int | None:
@@ -112,7 +118,18 @@ class CronSlots:
         return slot if slot is not None and slot <= until else None
 
     def _next(self, after: int) -> int | None:
-        """Return the first slot after a second; after robfig's SpecSchedule.Next, whose WRAP is this loop."""
+        """Return the first slot after a second, as robfig tells it.
+
+        Where an overlap makes robfig tell a slot that is not later (45 minutes past the hour, in Chatham), it is asked
+        again from the next full hour on.
+        """
+        asked = after
+        while (slot := self._searched(asked)) is not None and slot <= after:
+            asked += _HOUR - (asked + 1) % _HOUR
+        return slot
+
+    def _searched(self, after: int) -> int | None:
+        """Search as robfig's SpecSchedule.Next does, whose WRAP is this loop."""
         search = _Search(self._zone, after + 1)
         limit = search.local.year + _SEARCHED_YEARS
         while search.local.year <= limit:
@@ -172,13 +189,13 @@ class _Search:
         while not _day_matches(cron, self.local):
             self._begin(hour=0)
             before = self.second
-            self._go_to(days=1)
+            self._go_to(days=_days_ahead(cron, self.local) if self.local.hour == 0 else 1)
             if self.local.hour:  # daylight saving changes at midnight, so that there is none or it is there twice
                 hours = 24 - self.local.hour if self.local.hour > 12 else -self.local.hour
                 self._go(self.second + hours * _HOUR)
-            if self.second <= before:  # robfig goes round in circles here: no midnight, and an hour back is yesterday
+            if self.second <= before:  # a whole day is left out (Apia in December 2011): robfig searches for ever here
                 self._go(before)
-                self._go_to(days=1, hour=2)
+                self._go_to(days=2)
             if self.local.day == 1:
                 return False
         return True
@@ -198,13 +215,18 @@ class _Search:
             self._go_to(day=day, hour=hour)
 
     def to_minute(self, minutes: int) -> bool:
-        ahead = (minutes & ((1 << _MINUTE) - 1)) >> self.local.minute
-        if ahead & 1:
-            return True
-        self._moved = True
-        minutes_ahead = (ahead & -ahead).bit_length() - 1 if ahead else _MINUTE - self.local.minute
-        self._go(self.second - self.local.second + minutes_ahead * _MINUTE)
-        return bool(ahead)
+        """Leap to the next minute that matches; go minute by minute where daylight saving changes on the way."""
+        while not minutes >> self.local.minute & 1:
+            self._moved = True
+            origin, offset = self.second - self.local.second, self.local.utcoffset()
+            ahead = (minutes & _MINUTES) >> self.local.minute
+            leap = (ahead & -ahead).bit_length() - 1 if ahead else _MINUTE - self.local.minute
+            self._go(origin + leap * _MINUTE)
+            if self.local.utcoffset() != offset:
+                self._go(origin + _MINUTE)
+            if not self.local.minute:
+                return False
+        return True
 
     def to_whole_minute(self) -> bool:
         if not self.local.second:
@@ -214,7 +236,17 @@ class _Search:
         return False
 
 
-def _day_matches(cron: Cron, local: datetime) -> bool:
+def _days_ahead(cron: Cron, local: datetime) -> int:
+    """Count the days to the next one of this month that matches, or to the first of the next."""
+    day = date(local.year, local.month, local.day) + _ONE_DAY
+    count = 1
+    while day.day > 1 and not _day_matches(cron, day):
+        day += _ONE_DAY
+        count += 1
+    return count
+
+
+def _day_matches(cron: Cron, local: date) -> bool:
     of_month = bool(cron.day_of_month >> local.day & 1)
     of_week = bool(cron.day_of_week >> local.isoweekday() % 7 & 1)
     if (cron.day_of_month | cron.day_of_week) & STAR:
