@@ -91,6 +91,22 @@ def test_mode_concurrently_fails_rather_than_block(totals: Database) -> None:
     assert "since it has no unique index on plain columns: make a unique index" in report.message
 
 
+def test_a_target_that_is_not_there_keeps_neither_refreshes_nor_other_targets_from_being_done(totals: Database) -> None:
+    missing = own_target(name="missing", table="nope", query="SELECT 1 AS id")
+    report = report_of(
+        run(totals, spec(refresh=[{"materializedView": "totals"}], rewrite=[missing, TARGET])), exit_code=2
+    )
+    assert step_of(report, "totals").mode == "Blocking"
+    assert scores(totals) == [(1, 3), (2, 3)]
+    assert step_of(report, "own").rows_inserted == 2
+
+
+def test_where_no_target_can_be_had_nothing_is_refreshed(totals: Database) -> None:
+    missing = own_target(name="missing", table="nope", query="SELECT 1 AS id")
+    report = report_of(run(totals, spec(refresh=[{"materializedView": "totals"}], rewrite=[missing])), exit_code=2)
+    assert step_of(report, "totals").note == "not done"
+
+
 def test_a_failed_refresh_ends_the_run_and_what_follows_is_told_as_not_done(totals: Database) -> None:
     totals.execute("CREATE MATERIALIZED VIEW broken AS SELECT 1 / value AS one FROM facts WITH NO DATA")
     totals.execute("INSERT INTO facts VALUES (9, 0)")

@@ -44,3 +44,8 @@ def test_a_short_password_hides_the_drivers_whole_text() -> None:
 def test_a_drivers_text_is_one_line() -> None:
     error = psycopg.OperationalError("connection failed:\n\tno route\n")
     assert Redactor(URI).driver_text(error) == "connection failed: no route"
+
+
+def test_texts_of_others_are_left_out_where_a_secret_cannot_be_hidden_in_them() -> None:
+    assert "abc" not in Redactor(URI, "abc").foreign("Traceback: abc")
+    assert Redactor(URI, "abc-def").foreign("Traceback: abc-def") == "Traceback: [hidden]"

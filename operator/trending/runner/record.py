@@ -43,6 +43,7 @@ class Record:
         self._begun = datetime.now(UTC)
         self._steps: dict[tuple[StepAction, str], Step] = {}
         self._problems: list[Problem] = []
+        self._failed: set[tuple[StepAction, str]] = set()
         self._superseded: list[str] = []
         self._due: list[tuple[StepAction, str]] = [("Refresh", view.materialized_view) for view in spec.refresh]
         self._due += [("Rewrite", target.name) for target in spec.rewrite]
@@ -61,10 +62,9 @@ class Record:
         """What was done or tried, in order."""
         return [self._steps[due] for due in self._due if due in self._steps]
 
-    @property
-    def problems(self) -> list[Problem]:
-        """What has failed so far."""
-        return self._problems
+    def has_failed(self, action: StepAction, name: str) -> bool:
+        """Tell whether this view or target has failed."""
+        return (action, name) in self._failed
 
     @property
     def was_stopped(self) -> bool:
@@ -88,12 +88,14 @@ class Record:
         """Note a view or target that failed; return its step."""
         kind = "materialized view" if action == "Refresh" else "target"
         self._problems.append(Problem(f"{kind} {name}", error))
+        self._failed.add((action, name))
         step = self._steps[action, name] = Step(name=name, action=action, note=f"failed: {error}")
         return step
 
     def ended_by(self, error: RunError) -> None:
-        """Note what ended the run as a whole."""
-        self._problems.append(Problem("", error))
+        """Note what ended the run as a whole; that it was stopped is told once, where it was noticed first."""
+        if not (self.was_stopped and isinstance(error, StoppedError)):
+            self._problems.append(Problem("", error))
 
     def outcome(self, redactor: Redactor) -> Outcome:
         """Sum up; `redactor` has a last look at every sentence."""

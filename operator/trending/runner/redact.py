@@ -30,6 +30,12 @@ class Redactor:
         """Return the text with each secret replaced. One under six characters is not looked for: see `driver_text`."""
         return self._secret.sub(_HIDDEN, text) if self._secret else text
 
+    def foreign(self, text: str) -> str:
+        """Return a text that is not our own with each secret replaced, or nothing of it where that cannot be done."""
+        if self._quotes_nothing:
+            return f"[left out, since a password under {_SHORTEST} characters cannot be hidden in it]"
+        return self.text(text)
+
     def driver_text(self, error: psycopg.Error) -> str:
         """Return what a driver's error says, on one line, with its SQLSTATE; where the password is too short to be told
         from other words, the SQLSTATE alone."""

@@ -113,7 +113,7 @@ class _Run:
             self._progress.starts("Refresh", name)
             with self._noting("Refresh", name), doing(f"spec.refresh[{index}]"):
                 self._refresh_one(index, refresh)
-            if self._record.problems:
+            if self._record.has_failed("Refresh", name):
                 return False
         return True
 
@@ -177,8 +177,8 @@ class _Run:
             return self._stop.error  # its cancellation is what the driver tells of
         if isinstance(error, psycopg.Error):
             return from_driver(error, redactor)
-        self._progress.says(redactor.text(traceback.format_exc()))
-        return RunError(f"unexpected {type(error).__name__}: {redactor.text(str(error))}; this is a bug of the runner")
+        self._progress.says(redactor.foreign(traceback.format_exc()))
+        return RunError(f"a bug of the runner, {type(error).__name__}: {redactor.foreign(str(error))}")
 
     def _look_at_freshness(self, connection: Connection) -> None:
         for goal in self._goals:
