@@ -23,6 +23,13 @@ _CONNECTIONS: Final = 64
 JOB_SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 
 
+class RefusedError(ApiException):
+    """The API server's refusal; its text is one line, for logs."""
+
+    def __str__(self) -> str:
+        return f"the API server refused ({self.status}): {reason_of(self)}"
+
+
 class Kube:
     """A connection to the API server. Every call raises ApiException, whose `status` is the HTTP status, where it is
     refused."""
@@ -80,31 +87,29 @@ class Kube:
         response = await self._client.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
         data = await response.read()
         if not 200 <= response.status < 300:
-            raise ApiException.from_response(http_resp=response, body=data.decode(errors="replace"), data=None)
+            raise RefusedError(http_resp=response, body=data.decode(errors="replace"))
         result: JsonObject = json.loads(data)
         return result
 
-    async def _list(self, path: str, *, selector: str | None = None) -> AsyncIterator[tuple[JsonObject, str]]:
-        """Yield each object of a list, read in pages, with the list's resource version."""
+    async def _list(self, path: str, *, selector: str | None = None) -> AsyncIterator[tuple[list[JsonObject], str]]:
+        """Yield a list's pages, each with the list's resource version; an empty list is one empty page."""
         query = {"limit": str(_PAGE)}
         if selector:
             query["labelSelector"] = selector
         while True:
             page = await self._call("GET", path, query=query)
-            version = page["metadata"].get("resourceVersion", "0")
-            for item in page["items"]:
-                yield item, version
+            yield page["items"], page["metadata"].get("resourceVersion", "0")
             token = page["metadata"].get("continue")
             if not token:
                 return
             query["continue"] = token
 
-    def schedules(self) -> AsyncIterator[tuple[JsonObject, str]]:
-        """Yield every TrendingSchedule, with the resource version of the list."""
+    def schedules(self) -> AsyncIterator[tuple[list[JsonObject], str]]:
+        """Yield every TrendingSchedule, page by page, with the resource version of the list."""
         return self._list(f"/apis/{GROUP}/{VERSION}/{PLURAL}")
 
-    def jobs(self) -> AsyncIterator[tuple[JsonObject, str]]:
-        """Yield every Job that carries the operator's label, with the resource version of the list."""
+    def jobs(self) -> AsyncIterator[tuple[list[JsonObject], str]]:
+        """Yield every Job that carries the operator's label, page by page, with the resource version of the list."""
         return self._list("/apis/batch/v1/jobs", selector=JOB_SELECTOR)
 
     async def get_schedule(self, namespace: str, name: str) -> JsonObject:
@@ -140,7 +145,8 @@ class Kube:
     async def pods_of_job(self, namespace: str, uid: str) -> list[JsonObject]:
         """Return the pods of the Job of that uid."""
         selector = f"batch.kubernetes.io/controller-uid={uid}"
-        return [pod async for pod, _ in self._list(f"/api/v1/namespaces/{namespace}/pods", selector=selector)]
+        pages = self._list(f"/api/v1/namespaces/{namespace}/pods", selector=selector)
+        return [pod async for page, _ in pages for pod in page]
 
     async def create_event(self, manifest: JsonObject) -> None:
         """Create an event; 409 where it exists."""

@@ -73,16 +73,18 @@ class Operator:
         if self._kube is None:
             raise RuntimeError("the operator lists only once it is connected")
         version, keys, uids = 0, [], []
-        async for body, listed in self._kube.schedules():
-            self.store.put_schedule(body)
-            keys.append(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
+        async for page, listed in self._kube.schedules():
             version = int(listed)
+            for body in page:
+                self.store.put_schedule(body)
+                keys.append(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
         self.store.keep_schedules(keys, version)
         version = 0
-        async for body, listed in self._kube.jobs():
-            self.store.put_job(body)
-            uids.append(body["metadata"]["uid"])
+        async for page, listed in self._kube.jobs():
             version = int(listed)
+            for body in page:
+                self.store.put_job(body)
+                uids.append(body["metadata"]["uid"])
         self.store.keep_jobs(uids, version)
 
     async def _resync_for_ever(self) -> None:

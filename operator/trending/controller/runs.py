@@ -26,16 +26,19 @@ class Remains:
 
 
 def read_pods(pods: Sequence[dict[str, Any]]) -> Remains:
-    """Read the newest termination message among the pods of a Job."""
-    ends = []
-    for pod in pods:
+    """Read what the newest pod of a Job left behind.
+
+    The newest by creation: a container that was lost with its node has no finishedAt.
+    """
+    ends: list[dict[str, Any]] = []
+    for pod in sorted(pods, key=lambda pod: str((pod.get("metadata") or {}).get("creationTimestamp") or "")):
         for container in (pod.get("status") or {}).get("containerStatuses") or []:
             end = (container.get("state") or {}).get("terminated")
             if container.get("name") == RUN_CONTAINER and end:
                 ends.append(end)
-    newest = max(ends, key=lambda end: str(end.get("finishedAt") or ""), default=None)
-    if newest is None:
+    if not ends:
         return Remains(pods=len(pods))
+    newest = ends[-1]
     report = read_termination_message(newest.get("message"))
     death = None if report else f"{newest.get('reason') or 'Error'}, exit code {newest.get('exitCode')}"
     return Remains(report=report, death=death, pods=len(pods))

@@ -53,7 +53,7 @@ class Store:
         """Take up a schedule as read; one that is older than what is known is passed over."""
         key, version = _key(body), _version(body)
         known = self._schedules.get(key)
-        if known and known[0] >= version and known[1].uid == body["metadata"].get("uid"):
+        if known and known[0] >= version:
             return
         try:
             schedule = Schedule.from_object(body)
@@ -77,7 +77,7 @@ class Store:
         job, version = Job.from_object(body), _version(body)
         jobs = self._jobs.setdefault(key, {})
         known = jobs.get(job.name)
-        if known and known[0] >= version and known[1].uid == job.uid:
+        if known and known[0] >= version:
             return
         jobs[job.name] = (version, job)
         self._changed(key)

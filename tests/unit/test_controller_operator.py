@@ -1,0 +1,143 @@
+"""The parts put together: reading everything at the start, repairing what watches missed, telling whether it lives."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.unit.kube import SETTINGS, Clock, FakeKube, job_body, refusal, schedule_body
+from trending.controller.kube import JsonObject, Kube
+from trending.controller.operator import NotReadyError, Operator
+from trending.controller.settings import Settings
+from trending.controller.store import Key
+
+HOURLY = Key("default", "hourly")
+
+
+@asynccontextmanager
+async def started(
+    kube: FakeKube, monkeypatch: pytest.MonkeyPatch, settings: Settings = SETTINGS
+) -> AsyncIterator[tuple[Operator, asyncio.Event]]:
+    async def connect() -> Kube:
+        return kube
+
+    monkeypatch.setattr(Kube, "connect", connect)
+    stop = asyncio.Event()
+    operator = Operator(settings, stop=stop)
+    try:
+        await operator.start()
+        yield operator, stop
+    finally:
+        await operator.close()
+
+
+@pytest.fixture
+def kube() -> FakeKube:
+    return FakeKube(Clock("09:30"))
+
+
+async def test_it_knows_everything_before_it_decides_anything(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+    kube.apply(schedule_body())
+    kube.put_job(job_body("hourly-1"))
+    async with started(kube, monkeypatch) as (operator, stop):
+        assert operator.store.keys() == [HOURLY]
+        assert [job.name for job in operator.store.jobs(HOURLY)] == ["hourly-1"]
+        assert operator.is_healthy()
+    assert kube.closed
+    assert not operator.failed, "to be told to stop is no failure"
+    assert not stop.is_set()
+
+
+async def test_a_job_whose_deletion_no_watch_told_is_forgotten_though_it_was_the_only_one(
+    kube: FakeKube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kube.put_job(job_body("hourly-1"))
+    async with started(kube, monkeypatch) as (operator, _):
+        kube.remove_job("hourly-1")
+        await operator.resync()
+        assert operator.store.jobs(HOURLY) == []
+
+
+async def test_a_schedule_whose_deletion_no_watch_told_is_forgotten_though_it_was_the_only_one(
+    kube: FakeKube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kube.apply(schedule_body(suspend=True))
+    async with started(kube, monkeypatch) as (operator, _):
+        kube.remove_schedule()
+        await operator.resync()
+        assert operator.store.keys() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        pytest.param(404, "is not installed: install the chart, or `trending crd | kubectl apply -f -`", id="no CRD"),
+        pytest.param(403, "cannot be listed: the service account may not", id="no rights"),
+    ],
+)
+async def test_a_cluster_that_is_not_ready_is_told_with_what_is_missing(
+    status: int, told: str, kube: FakeKube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused() -> AsyncIterator[tuple[list[JsonObject], str]]:
+        raise refusal(status, "the service account may not")
+        yield [], "0"
+
+    monkeypatch.setattr(kube, "schedules", refused)
+    with pytest.raises(NotReadyError, match=told.replace("|", r"\|")):
+        async with started(kube, monkeypatch):
+            pass
+    assert kube.closed
+
+
+@pytest.mark.parametrize("name", ["scheduler", "resync"])
+async def test_when_a_task_dies_the_process_is_told_to_stop(
+    name: str, kube: FakeKube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(*_: Any) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(
+        *{
+            "scheduler": ("trending.controller.scheduler.Scheduler.run", dies),
+            "resync": ("trending.controller.operator.Operator._resync_for_ever", dies),
+        }[name]
+    )
+    async with started(kube, monkeypatch) as (operator, stop):
+        async with asyncio.timeout(1):
+            await stop.wait()
+        assert operator.failed
+        assert not operator.is_healthy()
+
+
+async def test_an_operator_that_has_not_started_is_not_healthy() -> None:
+    assert not Operator(SETTINGS, stop=asyncio.Event()).is_healthy()
+
+
+async def test_a_scheduler_that_does_not_go_round_is_not_healthy(
+    kube: FakeKube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with started(kube, monkeypatch) as (operator, _):
+        monkeypatch.setattr("trending.controller.scheduler._STUCK_SECONDS", -1.0)
+        assert not operator.is_healthy()
+
+
+async def test_listing_anew_goes_on_after_it_failed(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = asyncio.Semaphore(0)
+    original = kube.schedules
+
+    def unreliable() -> AsyncIterator[tuple[list[JsonObject], str]]:
+        listed.release()
+        if times := next(answers):
+            raise times
+        return original()
+
+    answers = iter([None, refusal(500), OSError("connection reset"), TimeoutError(), *[None] * 1000])
+    monkeypatch.setattr(kube, "schedules", unreliable)
+    async with started(kube, monkeypatch, replace(SETTINGS, resync_seconds=0.001)) as (operator, _):
+        async with asyncio.timeout(2):
+            for _ in range(6):
+                await listed.acquire()
+        assert operator.is_healthy()
