@@ -76,11 +76,11 @@ PRESET_WITH_TABLE: Final = Rule(
     "the preset",
 )
 QUERY_WITHOUT_TABLE: Final = Rule(
-    cel="has(self.preset) || has(self.table)",
+    cel="has(self.preset) || !has(self.query) || has(self.table)",
     message="a query needs a table to rewrite: add table: name",
 )
 QUERY_WITHOUT_SLICE: Final = Rule(
-    cel="has(self.preset) || has(self.slice)",
+    cel="has(self.preset) || !has(self.query) || has(self.slice)",
     message="a query needs the slice of the table that it rewrites: add slice: {column: [value]}, or slice: {} for the "
     "whole table",
 )
