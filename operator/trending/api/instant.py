@@ -31,7 +31,10 @@ def format_precise(moment: datetime) -> str:
 def _in_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()} has no zone: write it as {moment.isoformat()}Z")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{moment.isoformat()} is not within the years 1 to 9999 of UTC") from None
 
 
 _SCHEMA: Final = WithJsonSchema({"type": "string", "format": "date-time"})

@@ -9,7 +9,7 @@ caught up, a run by hand goes first.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from trending.api.document import Trigger
@@ -17,7 +17,7 @@ from trending.api.instant import format_instant
 from trending.api.names import MAX_NAME_LENGTH
 from trending.api.status import ObservedSchedule
 from trending.schedule.cron import InvalidScheduleError
-from trending.schedule.due import Due, look
+from trending.schedule.due import Due, Timetable, look, timetable_of
 from trending.schedule.history import surplus
 from trending.schedule.job_names import manual_job_name, slot_job_name
 from trending.schedule.observed import Job, Schedule
@@ -107,13 +107,12 @@ def decide(schedule: Schedule, jobs: Sequence[Job], now: datetime, *, refusal: R
         )
     )
     if schedule.deleting:
-        return Decision(action="none", progress=progress)
+        return Decision(action="none", progress=progress, deletes=deletes)
     slots = _valid_slots(schedule, progress, refusal)
     if isinstance(slots, Refusal):
         return _refused(slots, schedule, progress, deletes)
     progress = _adopt(schedule, owned, slots, progress)
-    due = look(schedule, slots, progress.schedule_since, progress.last_schedule_time, now)
-    return replace(_start_or_hold(schedule, owned, slots, progress, due, now), deletes=deletes)
+    return replace(_start_or_hold(schedule, owned, slots, progress, now), deletes=deletes)
 
 
 def _progress(schedule: Schedule, owned: Sequence[Job], now: datetime) -> Progress:
@@ -168,14 +167,20 @@ def _adopt(schedule: Schedule, owned: Sequence[Job], slots: Slots, progress: Pro
     job = next((job for job in owned if job.name == name), None)
     if job is None:
         return progress
-    due = look(schedule, slots, progress.schedule_since, progress.last_schedule_time, job.created)
+    due = look(schedule, _timetable(schedule, slots, progress), job.scheduled_time or job.created)
     served = None if schedule.spec.suspend else due.slot
     return replace(progress, last_handled_request=request, last_schedule_time=served or progress.last_schedule_time)
 
 
+def _timetable(schedule: Schedule, slots: Slots, progress: Progress) -> Timetable:
+    return timetable_of(schedule, slots, since=progress.schedule_since, last=progress.last_schedule_time)
+
+
 def _start_or_hold(
-    schedule: Schedule, owned: Sequence[Job], slots: Slots, progress: Progress, due: Due, now: datetime
+    schedule: Schedule, owned: Sequence[Job], slots: Slots, progress: Progress, now: datetime
 ) -> Decision:
+    timetable = _timetable(schedule, slots, progress)
+    due = look(schedule, timetable, now)
     active = next((job for job in owned if not job.finished), None)
     missed = 0
     events: tuple[Event, ...] = ()
@@ -183,13 +188,13 @@ def _start_or_hold(
         progress, missed, events = _miss(schedule, progress, due, now)
     request = schedule.requested_at
     if request is not None and request != progress.last_handled_request:
-        decision = _request(schedule, request, slots, progress, due, active, now)
+        decision = _request(schedule, request, timetable, progress, due, active, now)
         return replace(decision, missed=missed, events=(*events, *decision.events))
     if schedule.spec.suspend:
         return Decision(action="none", progress=progress)
     if due.slot is None:
         reason = "MissSchedule" if due.late else None
-        following = slots.next(max(filter(None, [now, progress.last_schedule_time])))
+        following = timetable.next(now)
         return Decision(
             action="skip" if due.late else "wait",
             reason=reason,
@@ -210,11 +215,11 @@ def _start_or_hold(
             scheduled_time=due.slot,
             progress=progress,
             next_schedule_time=due.slot,
-            wake=_first(slots.next(now), due.expires),
+            wake=_first(timetable.next(now), due.expires),
             missed=missed,
             events=(*events, held),
         )
-    following = slots.next(due.slot)
+    following = timetable.next(due.slot)
     return Decision(
         action="start",
         reason="SuccessfulCreate",
@@ -232,7 +237,7 @@ def _start_or_hold(
 def _request(
     schedule: Schedule,
     request: str,
-    slots: Slots,
+    timetable: Timetable,
     progress: Progress,
     due: Due,
     active: Job | None,
@@ -244,7 +249,7 @@ def _request(
     second = now.replace(microsecond=0)
     if active:
         held = _already_active(active, f"the requested run {job}", key=request)
-        following = None if suspended else due.slot or slots.next(now)
+        following = None if suspended else due.slot or timetable.next(now)
         return Decision(
             action="skip",
             reason=held.reason,
@@ -253,11 +258,11 @@ def _request(
             scheduled_time=second,
             progress=progress,
             next_schedule_time=following,
-            wake=_first(slots.next(now), due.expires),
+            wake=_first(timetable.next(now), due.expires),
             events=(held,),
         )
     served = None if suspended else due.slot
-    following = None if suspended else slots.next(max(filter(None, [now, progress.last_schedule_time])))
+    following = None if suspended else timetable.next(now)
     return Decision(
         action="start",
         reason="SuccessfulCreate",
@@ -275,9 +280,14 @@ def _request(
 
 
 def _miss(schedule: Schedule, progress: Progress, due: Due, now: datetime) -> tuple[Progress, int, tuple[Event, ...]]:
-    """Tell slots that passed without a run, unless the schedule was suspended or invalid until now."""
+    """Tell slots that passed without a run, unless the schedule was suspended or invalid until now: then those that
+    will not be run do not count."""
     if _was_idle(schedule):
-        since = now.replace(microsecond=0) if due.late and due.slot is None else progress.schedule_since
+        since = progress.schedule_since
+        if due.late:
+            since = now.replace(microsecond=0)
+        elif due.slot and due.missed:
+            since = due.slot - timedelta(seconds=1)
         return replace(progress, schedule_since=since), 0, ()
     newest = due.newest_missed
     if newest is None:

@@ -9,6 +9,7 @@ from trending.schedule.slots import Slots
 
 _COUNTED: Final = 101
 """More missed slots than a hundred are not told apart, as in CronJob's controller."""
+_SECOND: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,26 +28,54 @@ class Due:
     """How many were, counted up to 101."""
 
 
-def look(schedule: Schedule, slots: Slots, since: datetime, last: datetime | None, now: datetime) -> Due:
-    """Find the newest slot later than `since` and `last` (the newest one started) that has come by `now`.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timetable:
+    """The slots of a schedule that count: those later than an edit and than the last start, and immediate's own."""
+
+    slots: Slots
+    after: datetime
+    first: datetime | None = None
+    """The slot that `immediate` adds at creation, while nothing was started or edited since."""
+
+    def next(self, now: datetime) -> datetime | None:
+        """Return the first slot later than now that counts."""
+        earliest = max(now, self.after)
+        if self.first and earliest < self.first:
+            return self.first
+        return self.slots.next(earliest)
+
+    def latest(self, until: datetime, *, after: datetime) -> datetime | None:
+        """Return the newest slot in (after, until] that counts."""
+        earliest = max(after, self.after)
+        newest = self.slots.latest(until, after=max(earliest, self.first) if self.first else earliest)
+        if newest is None and self.first and earliest < self.first <= until:
+            return self.first
+        return newest
+
+
+def timetable_of(schedule: Schedule, slots: Slots, *, since: datetime, last: datetime | None) -> Timetable:
+    """Return the slots that count after an edit, or creation, at `since` and the newest start for the slot `last`."""
+    after = max(since, last) if last else since
+    if schedule.spec.immediate and after == schedule.created and last != after:
+        return Timetable(slots=slots, after=after - _SECOND, first=schedule.created)
+    return Timetable(slots=slots, after=after)
+
+
+def look(schedule: Schedule, timetable: Timetable, now: datetime) -> Due:
+    """Find the newest slot that has come by `now`.
 
     A slot may start while now - slot < startingDeadlineSeconds. Older slots are passed over, which is one way to be
-    missed; to be
-    past the deadline is the other.
+    missed; to be past the deadline is the other.
     """
-    earliest = max(since, last) if last else since
-    newest = slots.latest(now, after=earliest)
+    newest = timetable.latest(now, after=timetable.after)
     if newest is None:
-        newest = _immediate(schedule, since, last, now)
-        if newest is None:
-            return Due()
+        return Due()
     expires = None
     if schedule.spec.starting_deadline_seconds is not None:
         expires = newest + timedelta(seconds=schedule.spec.starting_deadline_seconds)
     late = expires is not None and now >= expires
     told = schedule.status.last_missed_time
-    first_untold = max(earliest, told) if told else earliest
-    newest_missed, missed = _missed(slots, after=first_untold, newest=newest, newest_too=late)
+    newest_missed, missed = _missed(timetable, after=told or timetable.after, newest=newest, newest_too=late)
     return Due(
         slot=None if late else newest,
         expires=None if late else expires,
@@ -56,22 +85,16 @@ def look(schedule: Schedule, slots: Slots, since: datetime, last: datetime | Non
     )
 
 
-def _immediate(schedule: Schedule, since: datetime, last: datetime | None, now: datetime) -> datetime | None:
-    """Return the slot that `immediate` adds at creation, while nothing has been started or edited since."""
-    created = schedule.created
-    untouched = since == created and (last is None or last < created)
-    return created if schedule.spec.immediate and untouched and created <= now else None
-
-
-def _missed(slots: Slots, *, after: datetime, newest: datetime, newest_too: bool) -> tuple[datetime | None, int]:
+def _missed(
+    timetable: Timetable, *, after: datetime, newest: datetime, newest_too: bool
+) -> tuple[datetime | None, int]:
     """Return the newest missed slot later than `after` and how many there are, the newest slot itself counting or
     not."""
-    passed_over = slots.latest(newest - timedelta(seconds=1), after=after)
-    newest_missed = newest if newest_too and newest > after else passed_over
+    newest_missed = timetable.latest(newest if newest_too else newest - _SECOND, after=after)
     if newest_missed is None:
         return None, 0
-    count, slot = 0, slots.next(after)
+    count, slot = 0, timetable.next(after)
     while slot is not None and slot <= newest_missed and count < _COUNTED:
         count += 1
-        slot = slots.next(slot)
+        slot = timetable.next(slot)
     return newest_missed, max(count, 1)

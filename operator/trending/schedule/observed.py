@@ -94,7 +94,7 @@ class Job:
             owner=owner,
             created=created,
             started=_instant(status.get("startTime")),
-            scheduled_time=_instant(scheduled),
+            scheduled_time=_readable_instant(scheduled),
             trigger="Manual" if is_manual_name(metadata["name"]) else "Schedule",
             finished=finish,
             ended=_instant(end.get("lastTransitionTime")) or (created if finish else None),
@@ -112,6 +112,14 @@ def _end(status: Mapping[str, Any]) -> tuple[Finish | None, Mapping[str, Any]]:
             if condition.get("type") == "Failed":
                 return "Failed", condition
     return None, {}
+
+
+def _readable_instant(text: str | None) -> datetime | None:
+    """Read an annotation, which anybody may change: one Job's nonsense must not keep the others from being read."""
+    try:
+        return _instant(text)
+    except ValueError:
+        return None
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -25,6 +25,8 @@ _ONE_DAY: Final = timedelta(days=1)
 _SEARCHED_YEARS: Final = 5
 """Beyond this robfig gives up: an expression that does not fire in five years never does, but for 29 February of 2096
 to 2104."""
+_LAST_YEAR: Final = 9000
+"""What lies beyond has no slots: a datetime ends with the year 9999, and who writes such a year means nothing by it."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -60,8 +62,10 @@ class EverySlots:
     base: datetime
     seconds: int
 
-    def next(self, after: datetime) -> datetime:
+    def next(self, after: datetime) -> datetime | None:
         """Return the first slot later than an instant."""
+        if max(after, self.base).year > _LAST_YEAR:
+            return None
         count = max(0, (after - self.base) // timedelta(seconds=self.seconds))
         return self.base + timedelta(seconds=(count + 1) * self.seconds)
 
@@ -81,6 +85,8 @@ class CronSlots:
 
     def next(self, after: datetime) -> datetime | None:
         """Return the first slot later than an instant; None where there is none within five years."""
+        if after.year > _LAST_YEAR:
+            return None
         second = self._next(int(after.timestamp() // 1))
         return None if second is None else _EPOCH + timedelta(seconds=second)
 
