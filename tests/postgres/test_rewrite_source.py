@@ -149,3 +149,20 @@ def test_only_tables_are_rewritten(database: Database, kind: str) -> None:
     ledger(database)
     report = report_of(run(database, spec(rewrite=[own_target(query="SELECT 1 AS id")])), exit_code=2)
     assert "spec.rewrite[0].table: public.hot is no table" in report.message
+
+
+def test_the_planner_knows_how_many_rows_the_stage_has(board: Database) -> None:
+    """Nobody analyses a temporary table by itself; the planner would expect a handful of rows, and join row by row."""
+    board.execute(
+        "INSERT INTO source SELECT 'a', g, g, 'x' FROM generate_series(1, 3000) AS g;"
+        "CREATE TABLE seen (name text, tuples float4);"
+        "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO seen "
+        "SELECT relname, reltuples FROM pg_class WHERE relname LIKE 'trending!_%' ESCAPE '!' AND relpersistence = 't'; "
+        "RETURN NULL; END $$;"
+        "CREATE TRIGGER see AFTER INSERT ON hot FOR EACH STATEMENT EXECUTE FUNCTION see()"
+    )
+    report_of(run(board, target()))
+    assert board.execute("SELECT left(name, 14), tuples FROM seen ORDER BY 1 DESC") == [
+        ("trending_stage", 3000),
+        ("trending_chang", 3000),
+    ]

@@ -95,7 +95,8 @@ class Sessions:
         for pause in (*_CONNECT_PAUSES, None):
             self._stop.check()
             try:
-                return psycopg.connect(self._conninfo, autocommit=True)
+                # Prepared statements would outlive their session where a pooler hands it on.
+                return psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
             except psycopg.Error as error:
                 if pause is None:
                     raise self._no_connection(error) from None
