@@ -4,7 +4,7 @@ import copy
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernetes.aio.client.exceptions import ApiException
 
@@ -115,6 +115,7 @@ def refusal(status: int, message: str = "refused") -> ApiException:
 
 
 _Name = tuple[str, str]
+_T = TypeVar("_T")
 
 
 class FakeKube(Kube):
@@ -278,7 +279,7 @@ def _find(objects: dict[_Name, JsonObject], namespace: str, name: str) -> JsonOb
     return objects[namespace, name]
 
 
-def _copy(value: Any) -> Any:
+def _copy(value: _T) -> _T:
     """Copy what crosses the wire, which holds JSON alone."""
     json.dumps(value)
     return copy.deepcopy(value)

@@ -81,9 +81,8 @@ async def test_a_schedule_whose_deletion_no_watch_told_is_forgotten_though_it_wa
 async def test_a_cluster_that_is_not_ready_is_told_with_what_is_missing(
     status: int, told: str, kube: FakeKube, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refused() -> AsyncIterator[tuple[list[JsonObject], str]]:
+    def refused() -> AsyncIterator[tuple[list[JsonObject], str]]:
         raise refusal(status, "the service account may not")
-        yield [], "0"
 
     monkeypatch.setattr(kube, "schedules", refused)
     with pytest.raises(NotReadyError, match=told.replace("|", r"\|")):

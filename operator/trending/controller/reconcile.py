@@ -91,7 +91,8 @@ class Reconciler:
         job = await self._create(schedule, decision, now)
         progress = decision.started or decision.progress
         if job is None:
-            return await self._write(schedule, replace(decision, events=()), progress, jobs, [], now)
+            events = tuple(event for event in decision.events if event.reason != "SuccessfulCreate")
+            return await self._write(schedule, replace(decision, events=events), progress, jobs, [], now)
         return await self._write(schedule, decision, progress, [*jobs, job], [], now)
 
     async def _create(self, schedule: Schedule, decision: Decision, now: datetime) -> Job | None:

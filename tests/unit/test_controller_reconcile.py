@@ -1,0 +1,414 @@
+"""A pass over a schedule, against an API server in memory and a clock that is set by hand."""
+
+from collections import Counter
+
+import pytest
+from kubernetes.aio.client.exceptions import ApiException
+
+from tests.unit.kube import SETTINGS, Clock, FakeKube, at, job_body, refusal, schedule_body
+from trending.api.names import RUN_ANNOTATION
+from trending.controller.kube import JsonObject
+from trending.controller.reconcile import CreateRefusedError, Reconciler
+from trending.controller.store import Key, Store
+from trending.schedule.job_names import manual_job_name, slot_job_name
+
+HOURLY = Key("default", "hourly")
+
+
+def job_at(slot: str) -> str:
+    return slot_job_name("hourly", at(slot))
+
+
+class World:
+    """A cluster and a controller in it."""
+
+    def __init__(self, time: str = "08:30") -> None:
+        self.clock = Clock(time)
+        self.kube = FakeKube(self.clock)
+        self.wake: object = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Have a new controller, which knows nothing but what it reads."""
+        self.store = Store(changed=lambda _: None)
+        self.reconciler = Reconciler(kube=self.kube, store=self.store, settings=SETTINGS, clock=self.clock)
+
+    async def see(self) -> None:
+        """Have the controller see the cluster as it is."""
+        keys, uids, version = [], [], 0
+        async for page, listed in self.kube.schedules():
+            version = int(listed)
+            for body in page:
+                self.store.put_schedule(body)
+                keys.append(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
+        self.store.keep_schedules(keys, version)
+        async for page, listed in self.kube.jobs():
+            version = int(listed)
+            for body in page:
+                self.store.put_job(body)
+                uids.append(body["metadata"]["uid"])
+        self.store.keep_jobs(uids, version)
+
+    async def look(self, time: str | None = None) -> Counter[str]:
+        """Have a pass at this time; return how often it wrote, by method."""
+        if time:
+            self.clock.set(time)
+        await self.see()
+        before = Counter(self.kube.writes)
+        self.wake = await self.reconciler.reconcile(HOURLY)
+        return Counter(self.kube.writes) - before
+
+    async def run(self, slot: str, *, end: str) -> None:
+        """Have the run of a slot go well, as a cluster shows it step by step."""
+        await self.look(slot)
+        self.kube.make_ready(job_at(slot))
+        await self.look()
+        self.clock.set(end)
+        self.kube.succeed(job_at(slot), data=at(slot))
+        await self.look()
+
+    def condition(self, kind: str) -> tuple[str, str]:
+        [found] = [c for c in self.kube.status()["conditions"] if c["type"] == kind]
+        return found["status"], found["reason"]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def hourly(world: World) -> World:
+    world.kube.apply(schedule_body())
+    return world
+
+
+async def test_a_slot_starts_one_job_and_the_status_says_so(hourly: World) -> None:
+    assert await hourly.look() == {"replace_status": 1}
+    assert hourly.wake == at("09:00")
+    await hourly.look("09:00")
+    assert hourly.kube.job_names == [job_at("09:00")]
+    status = hourly.kube.status()
+    assert status["lastScheduleTime"] == "2026-11-23T09:00:00Z"
+    assert status["nextScheduleTime"] == "2026-11-23T10:00:00Z"
+    assert [run["name"] for run in status["active"]] == [job_at("09:00")]
+    assert hourly.kube.reasons == ["SuccessfulCreate"]
+    assert hourly.condition("Progressing") == ("True", "WaitingForPod")
+
+
+async def test_a_first_look_at_a_due_slot_notes_from_when_slots_count_before_it_starts_anything(hourly: World) -> None:
+    await hourly.look("09:10")
+    assert hourly.kube.writes[:2] == ["replace_status", "create_job"]
+    assert hourly.kube.status()["scheduleSince"] == "2026-11-23T08:30:00Z"
+
+
+async def test_the_run_document_of_a_job_is_the_one_of_its_slot(hourly: World) -> None:
+    await hourly.look("09:00:30")
+    job = await hourly.kube.get_job("default", job_at("09:00"))
+    document = job["spec"]["template"]["metadata"]["annotations"][RUN_ANNOTATION]
+    assert '"scheduledTime":"2026-11-23T09:00:00Z"' in document
+    assert '"deadline":"2026-11-23T09:59:45Z"' in document, "an hour from its creation, less 45 s"
+
+
+async def test_a_run_that_goes_well_costs_few_writes(world: World) -> None:
+    world.kube.apply(schedule_body(successfulJobsHistoryLimit=1))
+    await world.look()
+    await world.run("09:00", end="09:03")
+    world.kube.writes.clear()
+    await world.run("10:00", end="10:03")
+    assert Counter(world.kube.writes) == {"create_job": 1, "replace_status": 3, "create_event": 2, "delete_job": 1}
+    assert world.kube.reasons == ["SuccessfulCreate", "RunSucceeded", "DataFresh", "SuccessfulCreate", "RunSucceeded"]
+    assert world.kube.job_names == [job_at("10:00")]
+    last = world.kube.status()["lastRun"]
+    assert (last["job"], last["result"], last["duration"]) == (job_at("10:00"), "Succeeded", "3m")
+
+
+async def test_a_crash_between_the_job_and_the_status_neither_repeats_nor_loses_the_run(hourly: World) -> None:
+    await hourly.look()
+    hourly.kube.refuse["replace_status"] = refusal(500)
+    with pytest.raises(ApiException):
+        await hourly.look("09:00")
+    assert hourly.kube.job_names == [job_at("09:00")]
+    del hourly.kube.refuse["replace_status"]
+    hourly.restart()
+    assert (await hourly.look("09:01"))["create_job"] == 0
+    assert hourly.kube.status()["lastScheduleTime"] == "2026-11-23T09:00:00Z"
+    assert hourly.kube.status()["activeCount"] == 1
+    hourly.kube.succeed(job_at("09:00"))
+    hourly.restart()
+    await hourly.look("09:05")
+    assert hourly.kube.status()["lastRun"]["job"] == job_at("09:00")
+    assert hourly.kube.reasons.count("RunSucceeded") == 1
+    assert hourly.kube.job_names == [job_at("09:00")]
+
+
+async def test_a_job_that_ended_while_nobody_wrote_its_start_is_recorded_all_the_same(hourly: World) -> None:
+    await hourly.look()
+    hourly.kube.refuse["replace_status"] = refusal(500)
+    with pytest.raises(ApiException):
+        await hourly.look("09:00")
+    del hourly.kube.refuse["replace_status"]
+    hourly.clock.set("09:02")
+    hourly.kube.succeed(job_at("09:00"))
+    hourly.restart()
+    await hourly.look("09:05")
+    status = hourly.kube.status()
+    assert (status["lastRun"]["job"], status["lastScheduleTime"]) == (job_at("09:00"), "2026-11-23T09:00:00Z")
+    assert hourly.kube.job_names == [job_at("09:00")]
+
+
+async def test_a_job_that_the_store_does_not_show_yet_is_adopted_by_its_name(hourly: World) -> None:
+    await hourly.look()
+    hourly.clock.set("09:00")
+    await hourly.see()
+    hourly.kube.put_job(job_body(job_at("09:00"), uid="made before"))
+    await hourly.reconciler.reconcile(HOURLY)
+    assert [run["uid"] for run in hourly.kube.status()["active"]] == ["made before"]
+    assert "UnexpectedJob" not in hourly.kube.reasons
+
+
+async def test_after_a_conflict_it_reads_again_and_decides_again(hourly: World) -> None:
+    await hourly.look()
+    hourly.clock.set("08:45")
+    await hourly.see()
+    hourly.kube.apply(schedule_body(suspend=True))
+    hourly.store.put_job(job_body("hourly-x", uid="something to write"))
+    await hourly.reconciler.reconcile(HOURLY)
+    assert hourly.kube.status()["observedGeneration"] == 2
+    assert "nextScheduleTime" not in hourly.kube.status(), "decided on the edited spec"
+
+
+async def test_a_conflict_on_the_write_after_the_start_starts_nothing_twice(hourly: World) -> None:
+    await hourly.look()
+    hourly.kube.before["replace_status"] = lambda: hourly.kube.annotate(other="x")
+    await hourly.look("09:00")
+    assert hourly.kube.writes.count("create_job") == 1
+    assert hourly.kube.status()["lastScheduleTime"] == "2026-11-23T09:00:00Z"
+
+
+async def test_somebody_who_changes_the_object_all_the_time_does_not_hold_the_others_up(hourly: World) -> None:
+    def again() -> None:
+        hourly.kube.annotate(other="x")
+        hourly.kube.before["replace_status"] = again
+
+    hourly.kube.before["replace_status"] = again
+    await hourly.look()
+    assert hourly.wake == at("08:30:02")
+    assert hourly.kube.writes.count("replace_status") < 20
+
+
+async def test_a_foreign_job_of_the_slots_name_is_told_once_and_left_alone(hourly: World) -> None:
+    await hourly.look()
+    hourly.kube.put_job(job_body(job_at("09:00"), uid="foreign", owner="somebody else"))
+    await hourly.look("09:00")
+    assert hourly.kube.reasons == ["UnexpectedJob"]
+    status = hourly.kube.status()
+    assert (status["lastScheduleTime"], status["nextScheduleTime"]) == ("2026-11-23T09:00:00Z", "2026-11-23T10:00:00Z")
+    assert status["active"] == []
+    assert hourly.wake == at("10:00")
+    assert not await hourly.look("09:01")
+    hourly.restart()
+    await hourly.look("09:02")
+    assert hourly.kube.reasons == ["UnexpectedJob"]
+    await hourly.look("10:00")
+    assert hourly.kube.job_names == [job_at("09:00"), job_at("10:00")]
+
+
+async def test_a_slot_missed_before_one_whose_name_is_taken_is_still_told(hourly: World) -> None:
+    await hourly.look()
+    hourly.kube.put_job(job_body(job_at("10:00"), uid="foreign", owner="somebody else"))
+    await hourly.look("10:00")
+    assert sorted(hourly.kube.reasons) == ["MissSchedule", "UnexpectedJob"]
+
+
+async def test_a_refused_creation_is_told_raised_and_succeeds_later(hourly: World) -> None:
+    await hourly.look()
+    hourly.kube.refuse["create_job"] = refusal(403, "exceeded quota: jobs")
+    for time in ("09:00", "09:00:01"):
+        with pytest.raises(CreateRefusedError, match="exceeded quota: jobs"):
+            await hourly.look(time)
+    assert hourly.kube.reasons == ["FailedCreate"]
+    assert "lastScheduleTime" not in hourly.kube.status()
+    del hourly.kube.refuse["create_job"]
+    await hourly.look("09:00:03")
+    assert hourly.kube.job_names == [job_at("09:00")]
+    assert hourly.kube.reasons == ["FailedCreate", "SuccessfulCreate"]
+
+
+async def is_at_rest(world: World) -> bool:
+    """Tell whether neither this controller nor one that starts anew writes anything more, a second later."""
+    world.clock.advance(1)
+    again = await world.look()
+    world.restart()
+    anew = await world.look()
+    return not again and set(anew) <= {"create_event"}
+
+
+async def test_at_rest_nothing_is_written_while_a_run_is_active(hourly: World) -> None:
+    await hourly.look()
+    await hourly.look("09:00")
+    hourly.kube.make_ready(job_at("09:00"))
+    await hourly.look("09:00:10")
+    assert await is_at_rest(hourly)
+
+
+async def test_at_rest_nothing_is_written_while_idle(hourly: World) -> None:
+    await hourly.look()
+    await hourly.run("09:00", end="09:03:07")
+    assert await is_at_rest(hourly)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({}, id="new"),
+        pytest.param({"suspend": True}, id="suspended"),
+        pytest.param({"schedule": "0 0 31 2 *"}, id="a schedule that never fires"),
+        pytest.param({"timeZone": "Mars/Olympus"}, id="an unknown zone"),
+    ],
+)
+async def test_at_rest_nothing_is_written_when_nothing_runs(world: World, spec: JsonObject) -> None:
+    world.kube.apply(schedule_body(**spec))
+    await world.look("08:45:20")
+    assert await is_at_rest(world)
+
+
+async def test_at_rest_nothing_is_written_while_forbid_holds_a_slot(hourly: World) -> None:
+    await hourly.look()
+    await hourly.look("09:00")
+    await hourly.look("10:00")
+    assert "JobAlreadyActive" in hourly.kube.reasons
+    assert await is_at_rest(hourly)
+    assert hourly.kube.job_names == [job_at("09:00")]
+
+
+async def test_a_held_slot_starts_when_the_way_is_free(hourly: World) -> None:
+    await hourly.look()
+    await hourly.look("09:00")
+    await hourly.look("10:00")
+    hourly.clock.set("10:10")
+    hourly.kube.succeed(job_at("09:00"))
+    await hourly.look()
+    assert hourly.kube.job_names == [job_at("09:00"), job_at("10:00")]
+    assert hourly.kube.status()["lastRun"]["job"] == job_at("09:00")
+
+
+async def test_a_job_is_deleted_only_after_its_end_is_in_the_status(world: World) -> None:
+    world.kube.apply(schedule_body(successfulJobsHistoryLimit=0))
+    await world.look()
+    await world.look("09:00")
+    world.kube.succeed(job_at("09:00"))
+    world.kube.refuse["replace_status"] = refusal(500)
+    with pytest.raises(ApiException):
+        await world.look("09:03")
+    assert world.kube.job_names == [job_at("09:00")]
+    del world.kube.refuse["replace_status"]
+    world.kube.writes.clear()
+    await world.look()
+    assert world.kube.job_names == []
+    assert world.kube.writes.index("replace_status") < world.kube.writes.index("delete_job")
+    assert world.kube.status()["lastRun"]["result"] == "Succeeded"
+    assert await is_at_rest(world)
+
+
+async def test_a_deletion_that_is_refused_is_told_and_tried_again(world: World) -> None:
+    world.kube.apply(schedule_body(successfulJobsHistoryLimit=0))
+    await world.look()
+    await world.look("09:00")
+    world.kube.succeed(job_at("09:00"))
+    world.kube.refuse["delete_job"] = refusal(403, "not allowed")
+    with pytest.raises(ApiException):
+        await world.look("09:03")
+    assert world.kube.reasons[-1] == "FailedDelete"
+    del world.kube.refuse["delete_job"]
+    await world.look()
+    assert world.kube.job_names == []
+
+
+async def test_an_active_job_that_somebody_deleted_is_told_and_no_longer_active(hourly: World) -> None:
+    await hourly.look()
+    await hourly.look("09:00")
+    hourly.kube.remove_job(job_at("09:00"))
+    await hourly.look("09:05")
+    assert hourly.kube.reasons == ["SuccessfulCreate", "MissingJob"]
+    assert hourly.kube.status()["activeCount"] == 0
+    assert hourly.kube.job_names == [], "a slot runs at most once"
+    assert await is_at_rest(hourly)
+
+
+async def test_a_deleted_schedule_is_left_alone(hourly: World) -> None:
+    await hourly.look()
+    hourly.kube.remove_schedule()
+    assert not await hourly.look("09:00")
+    assert hourly.wake is None
+
+
+async def test_a_schedule_deleted_while_it_is_looked_at_is_forgotten(hourly: World) -> None:
+    hourly.kube.before["replace_status"] = hourly.kube.remove_schedule
+    await hourly.look()
+    assert hourly.store.schedule(HOURLY) is None
+    assert hourly.wake is None
+
+
+async def test_a_schedule_that_is_being_deleted_starts_nothing(hourly: World) -> None:
+    body = schedule_body()
+    body["metadata"]["deletionTimestamp"] = "2026-11-23T08:40:00Z"
+    hourly.kube.apply(body)
+    assert not await hourly.look("09:00")
+
+
+async def test_data_become_stale_by_the_clock_alone_and_it_is_told_once(world: World) -> None:
+    world.kube.apply(schedule_body(schedule="0 0 * * *", staleAfter="2h"))
+    world.kube.annotate(requestedAt="now")
+    await world.look()
+    name = manual_job_name("hourly", "now")
+    world.kube.succeed(name, data=at("08:30"))
+    await world.look("08:33")
+    assert world.condition("Fresh") == ("True", "UpToDate")
+    assert world.wake == at("10:30"), "when the data become stale, long before the next slot"
+    assert not await world.look("10:29:59")
+    assert await world.look("10:30") == {"replace_status": 1, "create_event": 1}
+    assert world.condition("Fresh") == ("False", "TooOld")
+    assert world.kube.reasons == ["SuccessfulCreate", "RunSucceeded", "DataFresh", "DataStale"]
+    assert await is_at_rest(world)
+    assert world.kube.reasons.count("DataStale") == 1
+
+
+async def test_a_request_is_handled_once_also_by_a_controller_that_starts_anew(hourly: World) -> None:
+    await hourly.look()
+    hourly.kube.annotate(requestedAt="now")
+    hourly.kube.refuse["replace_status"] = refusal(500)
+    with pytest.raises(ApiException):
+        await hourly.look("08:40")
+    del hourly.kube.refuse["replace_status"]
+    hourly.restart()
+    await hourly.look("08:41")
+    assert hourly.kube.job_names == [manual_job_name("hourly", "now")]
+    assert hourly.kube.status()["lastHandledRequest"] == "now"
+    assert "lastScheduleTime" not in hourly.kube.status()
+
+
+async def test_runs_that_ended_while_the_controller_was_away_are_all_told(hourly: World) -> None:
+    await hourly.look()
+    await hourly.look("09:00")
+    hourly.clock.set("09:03")
+    hourly.kube.end_job(job_at("09:00"), "", kind="Failed")
+    hourly.clock.set("10:00")
+    hourly.kube.put_job(job_body(job_at("10:00"), slot="10:00", uid="j10"))
+    hourly.clock.set("10:03")
+    hourly.kube.succeed(job_at("10:00"))
+    hourly.restart()
+    await hourly.look("10:05")
+    assert hourly.kube.reasons.count("RunFailed") == 1
+    assert hourly.kube.reasons.count("RunSucceeded") == 1
+    status = hourly.kube.status()
+    assert (status["lastRun"]["job"], status["consecutiveFailures"]) == (job_at("10:00"), 0)
+    assert status["lastFailureTime"] == "2026-11-23T09:03:00Z"
+
+
+async def test_an_event_that_cannot_be_sent_holds_no_run_up(hourly: World, caplog: pytest.LogCaptureFixture) -> None:
+    await hourly.look()
+    hourly.kube.refuse["create_event"] = refusal(403, "events are forbidden")
+    await hourly.look("09:00")
+    assert hourly.kube.job_names == [job_at("09:00")]
+    assert "event SuccessfulCreate of default/hourly: events are forbidden" in caplog.text

@@ -1,0 +1,292 @@
+"""When a schedule is looked at: on a change, at the time it named, again after a failure, and never twice at once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.unit.kube import Clock
+from trending.controller.scheduler import Scheduler, utc_now
+from trending.controller.store import Key
+
+A, B, C = (Key("default", name) for name in "abc")
+PULSE = Key("test", "pulse")
+
+
+class Looks:
+    """A scheduler, and what it looked at when."""
+
+    def __init__(self, clock: Clock, *, workers: int) -> None:
+        self.clock = clock
+        self.seen: list[tuple[Key, datetime]] = []
+        self.does: dict[Key, Callable[[], Awaitable[datetime | None]]] = {}
+        self.scheduler = Scheduler(self._look_at, workers=workers, clock=clock)
+        self._pulses = asyncio.Semaphore(0)
+
+    async def _look_at(self, key: Key) -> datetime | None:
+        if key == PULSE:
+            self._pulses.release()
+            return None
+        self.seen.append((key, self.clock()))
+        return await self.does[key]() if key in self.does else None
+
+    async def settle(self) -> None:
+        """Wait until all that is due now has been begun, and has ended unless it waits for something."""
+        for _ in range(3):
+            self.scheduler.touch(PULSE)
+            async with asyncio.timeout(2):
+                await self._pulses.acquire()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    async def touch(self, *keys: Key) -> None:
+        for key in keys:
+            self.scheduler.touch(key)
+        await self.settle()
+
+    @property
+    def keys(self) -> list[Key]:
+        return [key for key, _ in self.seen]
+
+
+@asynccontextmanager
+async def running(*, workers: int = 4) -> AsyncIterator[Looks]:
+    looks = Looks(Clock("09:00"), workers=workers)
+    task = asyncio.create_task(looks.scheduler.run())
+    try:
+        yield looks
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+class Gate:
+    """A pass that waits until it is let through, counting how many wait."""
+
+    def __init__(self) -> None:
+        self.inside = 0
+        self.most = 0
+        self.cancelled = 0
+        self.entered = asyncio.Semaphore(0)
+        self.ended = asyncio.Event()
+        self.open = asyncio.Event()
+
+    async def __call__(self) -> None:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        self.entered.release()
+        try:
+            await self.open.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.inside -= 1
+            self.ended.set()
+
+
+async def test_a_change_is_looked_at_at_once_and_once() -> None:
+    async with running() as looks:
+        await looks.touch(A, A, B)
+        assert looks.keys == [A, B]
+
+
+async def test_passes_of_one_schedule_never_overlap_and_a_change_meanwhile_is_looked_at_after() -> None:
+    async with running() as looks:
+        gate = looks.does[A] = Gate()
+        await looks.touch(A)
+        await looks.touch(A)
+        assert (gate.inside, gate.most) == (1, 1)
+        gate.open.set()
+        await looks.settle()
+        assert (gate.most, looks.keys) == (1, [A, A])
+
+
+async def test_passes_of_several_schedules_run_side_by_side_up_to_the_workers() -> None:
+    async with running(workers=2) as looks:
+        gate = Gate()
+        looks.does = dict.fromkeys((A, B, C), gate)
+        for key in (A, B, C):
+            looks.scheduler.touch(key)
+        async with asyncio.timeout(2):
+            for _ in range(2):
+                await gate.entered.acquire()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert gate.inside == 2
+        gate.open.set()
+        await looks.settle()
+        assert (gate.most, looks.keys) == (2, [A, B, C])
+
+
+async def test_a_schedule_is_looked_at_again_when_the_time_has_come_that_it_named() -> None:
+    async with running() as looks:
+        times = iter([looks.clock() + timedelta(minutes=5)])
+
+        async def name_a_time() -> datetime | None:
+            return next(times, None)
+
+        looks.does[A] = name_a_time
+        await looks.touch(A)
+        looks.clock.advance(299)
+        await looks.settle()
+        assert looks.keys == [A]
+        looks.clock.advance(1)
+        await looks.settle()
+        assert looks.keys == [A, A]
+        looks.clock.advance(86400)
+        await looks.settle()
+        assert looks.keys == [A, A], "the second pass named no time"
+
+
+async def test_a_later_pass_takes_back_the_time_that_an_earlier_one_named() -> None:
+    async with running() as looks:
+        times = iter([looks.clock() + timedelta(minutes=5), looks.clock() + timedelta(minutes=9)])
+
+        async def name_a_time() -> datetime | None:
+            return next(times, None)
+
+        looks.does[A] = name_a_time
+        await looks.touch(A)
+        await looks.touch(A)
+        looks.clock.advance(301)
+        await looks.settle()
+        assert looks.keys == [A, A]
+        looks.clock.advance(240)
+        await looks.settle()
+        assert looks.keys == [A, A, A]
+
+
+async def test_it_wakes_by_itself_at_the_time_named() -> None:
+    looked = asyncio.Event()
+    named = utc_now() + timedelta(milliseconds=20)
+    times = [named]
+
+    async def look_at(_: Key) -> datetime | None:
+        if times:
+            return times.pop()
+        woken.append(utc_now())
+        looked.set()
+        return None
+
+    woken: list[datetime] = []
+    scheduler = Scheduler(look_at, workers=1, clock=utc_now)
+    task = asyncio.create_task(scheduler.run())
+    scheduler.touch(A)
+    async with asyncio.timeout(2):
+        await looked.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert woken[0] >= named
+
+
+async def test_a_clock_that_is_set_forward_is_noticed_without_any_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trending.controller.scheduler._LONGEST_NAP_SECONDS", 0.002)
+    async with running() as looks:
+        again = asyncio.Event()
+        tomorrow = looks.clock() + timedelta(days=1)
+
+        async def name_a_time() -> datetime | None:
+            if looks.clock() >= tomorrow:
+                again.set()
+                return None
+            return tomorrow
+
+        looks.does[A] = name_a_time
+        await looks.touch(A)
+        assert not again.is_set()
+        looks.clock.advance(86400)
+        async with asyncio.timeout(2):
+            await again.wait()
+
+
+async def test_a_pass_that_fails_is_tried_again_ever_later_and_the_others_go_on() -> None:
+    async with running() as looks:
+        start = looks.clock()
+
+        async def fail() -> None:
+            raise RuntimeError("the API server is down")
+
+        looks.does[A] = fail
+        await looks.touch(A)
+        while looks.clock() < start + timedelta(seconds=130):
+            looks.clock.advance(1)
+            await looks.settle()
+        seconds = [(time - start).total_seconds() for _, time in looks.seen]
+        assert seconds == [0, 1, 3, 7, 15, 31, 63, 123], "1, 2, 4 .. 32 seconds later, then every minute"
+        await looks.touch(B)
+        assert looks.keys[-1] == B
+
+
+async def test_after_a_success_failures_count_from_the_beginning() -> None:
+    async with running() as looks:
+        start = looks.clock()
+        fails = iter([True, True, False, True])
+
+        async def sometimes_fail() -> None:
+            if next(fails, False):
+                raise RuntimeError("the API server is down")
+
+        looks.does[A] = sometimes_fail
+        await looks.touch(A)
+        for _ in range(10):
+            looks.clock.advance(0.5)
+            await looks.settle()
+        await looks.touch(A)
+        for _ in range(10):
+            looks.clock.advance(0.5)
+            await looks.settle()
+        assert [(time - start).total_seconds() for _, time in looks.seen] == [0, 1, 3, 5, 6]
+
+
+async def test_a_pass_that_hangs_is_ended_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trending.controller.scheduler._LONGEST_PASS_SECONDS", 0.002)
+    async with running() as looks:
+        gate = looks.does[A] = Gate()
+        looks.scheduler.touch(A)
+        async with asyncio.timeout(2):
+            await gate.ended.wait()
+        assert gate.cancelled == 1
+        looks.clock.advance(1)
+        await looks.settle()
+        assert looks.keys == [A, A]
+
+
+async def test_it_is_alive_while_it_goes_round_and_no_longer_when_it_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("trending.controller.scheduler.time.monotonic", lambda: now)
+    async with running(workers=1) as looks:
+        gate = looks.does[A] = Gate()
+        await looks.settle()
+        now = 170.0
+        assert looks.scheduler.is_alive()
+        await looks.settle()
+        now = 340.0
+        assert looks.scheduler.is_alive(), "it went round at 170"
+        looks.scheduler.touch(A)
+        looks.scheduler.touch(B)
+        async with asyncio.timeout(2):
+            await gate.entered.acquire()
+            await asyncio.sleep(0)
+        now = 521.0
+        assert not looks.scheduler.is_alive(), "it waits for a worker since 340"
+        gate.open.set()
+        await looks.settle()
+        assert looks.scheduler.is_alive()
+
+
+async def test_when_it_is_told_to_stop_no_pass_is_left_behind() -> None:
+    looks = Looks(Clock("09:00"), workers=4)
+    gate = Gate()
+    looks.does = {A: gate, B: gate}
+    task = asyncio.create_task(looks.scheduler.run())
+    await looks.touch(A, B)
+    assert gate.inside == 2
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (gate.inside, gate.cancelled) == (0, 2)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
