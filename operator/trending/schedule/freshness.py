@@ -61,7 +61,8 @@ def judge(targets: Sequence[TargetStatus], *, ever_succeeded: bool, now: datetim
     """Judge freshness by the clock: whatever the runs did, data are stale from their stale time on."""
     empty = [target.name for target in targets if target.data_timestamp is None or target.stale_time is None]
     if empty and not ever_succeeded:
-        return Verdict(fresh=False, reason="NeverSucceeded", message="No run has succeeded yet, so there are no data.")
+        message = f"No run has succeeded yet, and target {empty[0]} has no data."
+        return Verdict(fresh=False, reason="NeverSucceeded", message=message)
     if empty:
         return Verdict(fresh=False, reason="TargetWithoutData", message=f"Target {empty[0]} has never had data.")
     first = first_to_go_stale(targets)

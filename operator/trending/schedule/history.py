@@ -14,8 +14,8 @@ def is_recorded(job: Job, last_run: LastRun | None) -> bool:
     """Tell whether a finished Job's end is in the written status.
 
     Runs of a schedule do not overlap, so the newest finished run stands for all that ended before it; of two that
-    ended in the same
-    second, the one that started later came later.
+    ended in the same second, the one that started later came later, else the one whose name comes later: told in this
+    order, the last one stands for all.
     """
     if last_run is None or job.ended is None:
         return False
@@ -24,7 +24,8 @@ def is_recorded(job: Job, last_run: LastRun | None) -> bool:
     if last_run.completion_time is None:
         return False
     started = job.started or job.created
-    return (job.ended, started) < (last_run.completion_time, last_run.start_time or last_run.completion_time)
+    newest = (last_run.completion_time, last_run.start_time or last_run.completion_time, last_run.job)
+    return (job.ended, started, job.name) < newest
 
 
 def unrecorded(jobs: Iterable[Job], last_run: LastRun | None) -> list[Job]:
