@@ -13,7 +13,7 @@ from trending.report import Report, TargetReport
 from trending.schedule.decision import decide
 from trending.schedule.observed import Finish, Job, Schedule
 
-TWO = {"rewrite": [own_target("a", board=["a"]), own_target("b", board=["b"])]}
+TWO: dict[str, Any] = {"rewrite": [own_target("a", board=["a"]), own_target("b", board=["b"])]}
 
 
 def follow(
@@ -155,7 +155,7 @@ def test_a_lost_report_leaves_what_was_told_before() -> None:
 
 def test_targets_that_were_removed_vanish_and_new_ones_have_no_data() -> None:
     both = follow(now="09:02", runs=[run(report(targets=("a", "b")))], **TWO)
-    other = {"rewrite": [own_target("b", board=["b"]), own_target("c", board=["c"])]}
+    other: dict[str, Any] = {"rewrite": [own_target("b", board=["b"]), own_target("c", board=["c"])]}
     status = follow(both, now="09:10", **other)
     assert [(target.name, target.data_timestamp is not None) for target in status.targets] == [
         ("b", True),
