@@ -117,6 +117,11 @@ def test_a_job_ended_by_its_deadline_whose_pods_are_gone_is_told_as_such() -> No
     assert run.last_run.attempts is None, "nobody knows"
 
 
+def test_a_job_ended_by_its_deadline_is_not_told_by_the_failure_of_an_attempt_before() -> None:
+    run = finish(job("Failed", reason="DeadlineExceeded"), read_pods([pod_body(text(failure()))]))
+    assert outcome(run) == ("DeadlineExceeded", "DeadlineExceeded")
+
+
 def test_a_runner_that_reported_its_own_deadline_is_believed() -> None:
     told = failure(result="DeadlineExceeded", reason="DeadlineExceeded", message="No time left for target week.")
     run = finish(job("Failed", reason="DeadlineExceeded"), read_pods([pod_body(text(told))]))

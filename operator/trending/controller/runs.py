@@ -86,6 +86,8 @@ def finish(job: Job, remains: Remains) -> FinishedRun:
 def _fits(job: Job, report: Report) -> bool:
     """Tell whether a report is of the attempt that ended the Job; a killed last attempt leaves the one before it
     standing."""
+    if job.end_reason == _REASON_DEADLINE:  # the Job controller has deleted the pod of the attempt that was running
+        return report.result == "DeadlineExceeded"
     good = report.result in ("Succeeded", "Superseded")
     return good == (job.finished == "Complete")
 

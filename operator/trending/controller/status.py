@@ -132,7 +132,7 @@ def _targets(
     told = {target.name: target for target in schedule.status.targets}
     for run in runs:
         for reported in run.report.targets if run.report else ():
-            timestamp = min(reported.data_timestamp, now) if reported.data_timestamp else None
+            timestamp = min(reported.data_timestamp, now).replace(microsecond=0) if reported.data_timestamp else None
             told[reported.name] = TargetStatus(name=reported.name, data_timestamp=timestamp, rows=reported.rows)
     try:
         allowed = stale_after(schedule.spec, since=progress.schedule_since)
