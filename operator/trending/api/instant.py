@@ -1,7 +1,7 @@
 """Instants as Kubernetes writes them: RFC 3339 in UTC, whole seconds, `Z`."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, PlainSerializer, WithJsonSchema
 
@@ -20,12 +20,16 @@ def parse_instant(text: str) -> datetime:
 
 def format_instant(moment: datetime) -> str:
     """Write an instant in UTC to the second it lies in: `2026-11-23T18:00:00Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _rfc3339(moment, "seconds")
 
 
 def format_precise(moment: datetime) -> str:
     """Write an instant in UTC to the microsecond, as PostgreSQL keeps it: `2026-11-23T18:00:00.123456Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _rfc3339(moment, "microseconds")
+
+
+def _rfc3339(moment: datetime, precision: Literal["seconds", "microseconds"]) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
 def _in_utc(moment: datetime) -> datetime:
