@@ -331,6 +331,23 @@ class TestJobs:
         }
         assert Job.from_object(body).scheduled_time is None
 
+    @pytest.mark.parametrize(
+        ("status", "ready"),
+        [
+            pytest.param({"active": 1}, 0, id="its pod is pending"),
+            pytest.param({"active": 1, "ready": 1}, 1, id="its pod is ready"),
+            pytest.param({"ready": 0, "uncountedTerminatedPods": {"succeeded": ["p"]}}, 1, id="its pod has just ended"),
+            pytest.param(
+                {"ready": 0, "failed": 1, "uncountedTerminatedPods": {}}, 0, id="its pod is to be tried again"
+            ),
+            pytest.param({}, 0, id="no status yet"),
+        ],
+    )
+    def test_a_job_whose_pod_has_just_ended_does_not_wait_for_a_pod(self, status: dict[str, Any], ready: int) -> None:
+        """Else each run would seem to wait again in its last second, and cost a status write."""
+        metadata = {"name": "hourly-1", "uid": "j", "creationTimestamp": "2026-11-23T09:00:00Z"}
+        assert Job.from_object({"metadata": metadata, "status": status}).ready == ready
+
     def test_trimming_goes_on_while_the_schedule_is_being_deleted(self) -> None:
         done = [job(f"0{hour}:00", ended=f"0{hour}:01") for hour in range(1, 6)]
         status = written(last_run={"job": done[-1].name, "completionTime": done[-1].ended, "result": "Succeeded"})

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from trending.api.document import Trigger
 from trending.api.instant import parse_instant
@@ -13,6 +13,7 @@ from trending.api.status import TrendingScheduleStatus
 from trending.schedule.job_names import is_manual_name
 
 Finish = Literal["Complete", "Failed"]
+_DECIDED: Final = ("SuccessCriteriaMet", "FailureTarget")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +78,7 @@ class Job:
     end_message: str | None = None
     """The condition's message."""
     ready: int = 0
-    """How many of its pods are ready."""
+    """How many of its pods are ready, or have ended and are not yet counted: no pod is waited for."""
 
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> "Job":
@@ -100,7 +101,7 @@ class Job:
             ended=_instant(end.get("lastTransitionTime")) or (created if finish else None),
             end_reason=end.get("reason"),
             end_message=end.get("message"),
-            ready=status.get("ready") or 0,
+            ready=(status.get("ready") or 0) + _ending(status),
         )
 
 
@@ -112,6 +113,17 @@ def _end(status: Mapping[str, Any]) -> tuple[Finish | None, Mapping[str, Any]]:
             if condition.get("type") == "Failed":
                 return "Failed", condition
     return None, {}
+
+
+def _ending(status: Mapping[str, Any]) -> int:
+    """Count pods that have ended and of which the Job controller has yet to say what that means for the Job.
+
+    It first notes them as uncounted and says whether the Job will be Complete or Failed, in a write or two, and only
+    then that it is (kubernetes/pkg/controller/job/job_controller.go, trackJobStatusAndRemoveFinalizers).
+    """
+    uncounted = status.get("uncountedTerminatedPods") or {}
+    decided = [c for c in status.get("conditions") or [] if c.get("type") in _DECIDED and c.get("status") == "True"]
+    return sum(len(pods or ()) for pods in uncounted.values()) or len(decided)
 
 
 def _readable_instant(text: str | None) -> datetime | None:
