@@ -49,3 +49,13 @@ def test_a_drivers_text_is_one_line() -> None:
 def test_texts_of_others_are_left_out_where_a_secret_cannot_be_hidden_in_them() -> None:
     assert "abc" not in Redactor(URI, "abc").foreign("Traceback: abc")
     assert Redactor(URI, "abc-def").foreign("Traceback: abc-def") == "Traceback: [hidden]"
+
+
+def test_of_a_host_with_several_addresses_one_failure_is_told() -> None:
+    with pytest.raises(psycopg.OperationalError) as failed:
+        psycopg.connect("host=127.0.0.1,127.0.0.2 port=1 connect_timeout=2")
+    assert "All failures were" in str(failed.value)
+    told = Redactor("").driver_text(failed.value)
+    assert "Connection refused" in told
+    assert "attempts failed" not in told
+    assert not told.endswith(" ")

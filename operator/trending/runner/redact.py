@@ -14,6 +14,9 @@ _HIDDEN: Final = "[hidden]"
 _SHORTEST: Final = 6
 """A shorter password would be found in innocent words, and its gaps would give it away."""
 
+_ONE_A_HOST_ADDRESS: Final = "Multiple connection attempts failed"
+"""Where a host has several addresses, psycopg lists after these words what each said; the last one stands before."""
+
 
 class Redactor:
     """Knows the secrets of one connection and takes them out of texts."""
@@ -44,7 +47,7 @@ class Redactor:
             what = f"the server answered SQLSTATE {state}" if state else "the connection failed"
             return f"{what}; its text is left out, since a password under {_SHORTEST} characters cannot be hidden in it"
         if state is None:
-            return self.text(_on_one_line(str(error)))
+            return self.text(_on_one_line(str(error).partition(_ONE_A_HOST_ADDRESS)[0]))
         diag = error.diag
         said = diag.message_primary or str(error)
         for more in (diag.message_detail, diag.message_hint):
