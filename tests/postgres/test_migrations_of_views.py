@@ -247,7 +247,7 @@ def test_an_index_of_the_name_on_other_columns_is_left_alone_and_told(audius: Da
 
 def test_duplicate_rows_are_told_and_the_old_index_stays_alone(audius_populated: Database) -> None:
     live = "is_current AND NOT is_delete AND NOT is_unlisted AND stem_of IS NULL"
-    audius_populated.execute(f"INSERT INTO tracks SELECT * FROM tracks WHERE {live} LIMIT 1")  # noqa: S608 - as above
+    audius_populated.execute(f"INSERT INTO tracks SELECT * FROM tracks WHERE {live} LIMIT 1")
     audius_populated.execute("REFRESH MATERIALIZED VIEW aggregate_interval_plays")
     before = indexes(audius_populated)
     with pytest.raises(MigrationError, match=r"more than one row for a key \(Key \(track_id\)=\(\d+\) is duplicated"):

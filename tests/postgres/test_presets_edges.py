@@ -53,7 +53,7 @@ def scores(views: psycopg.Connection[Any], params: TrendingParams, plays: Interv
     with views.transaction(force_rollback=True):
         for table, row in {"aggregate_interval_plays": astuple(plays), "trending_params": astuple(params)}.items():
             places = ", ".join(["%s"] * len(row))
-            views.execute(f"INSERT INTO {table} VALUES ({places})".encode(), row)  # noqa: S608 - two names from this file
+            views.execute(f"INSERT INTO {table} VALUES ({places})".encode(), row)
         query = load_preset("audius/tracks-pnagD", ["week", "month"]).query.replace(":now", "%(now)s")
         rows = views.execute(query.encode(), {"now": NOW.replace(tzinfo=UTC)}).fetchall()
     assert len(rows) == 2
