@@ -133,10 +133,12 @@ async def test_listing_anew_goes_on_after_it_failed(kube: FakeKube, monkeypatch:
             raise times
         return original()
 
-    answers = iter([None, refusal(500), OSError("connection reset"), TimeoutError(), *[None] * 1000])
+    answers = iter(
+        [None, refusal(500), OSError("connection reset"), TimeoutError(), ValueError("cut off"), *[None] * 1000]
+    )
     monkeypatch.setattr(kube, "schedules", unreliable)
     async with started(kube, monkeypatch, replace(SETTINGS, resync_seconds=0.001)) as (operator, _):
         async with asyncio.timeout(2):
-            for _ in range(6):
+            for _ in range(7):
                 await listed.acquire()
         assert operator.is_healthy()

@@ -65,7 +65,9 @@ async def schedule_changed(event: kopf.RawEvent, memo: Operator, **_: Any) -> No
     """Take up a schedule as it is now, or that it is gone."""
     body: dict[str, Any] = dict(event["object"])
     if event["type"] == "DELETED":
-        memo.store.remove_schedule(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
+        metadata = body["metadata"]
+        key, version = Key(metadata["namespace"], metadata["name"]), int(metadata["resourceVersion"])
+        memo.store.remove_schedule(key, uid=metadata["uid"], version=version)
     else:
         memo.store.put_schedule(body)
 

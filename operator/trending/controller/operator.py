@@ -92,8 +92,8 @@ class Operator:
             await asyncio.sleep(self.settings.resync_seconds)
             try:
                 await self.resync()
-            except (ApiException, OSError, TimeoutError) as error:
-                _log.warning("listing everything anew failed, watches go on: %s", error)
+            except Exception as error:  # noqa: BLE001 (whatever it is, watches go on, and it is tried again)
+                _log.warning("listing everything anew failed: %s: %s", type(error).__name__, error)
 
     def _touch(self, key: Key) -> None:
         if self._scheduler:

@@ -35,6 +35,7 @@ _ROUNDS = 8
 """A pass that has not come to rest after so many writes and conflicts is begun again later, so that others get their
 turn."""
 _AGAIN = timedelta(seconds=2)
+_TRIM_AGAIN = timedelta(minutes=1)
 _REMEMBERED_EVENTS = 20_000
 
 
@@ -65,13 +66,12 @@ class Reconciler:
             now = self._clock()
             jobs = [job for job in self._store.jobs(key) if job.owner == schedule.uid]
             decision = decide(schedule, jobs, now, refusal=refusal_of(schedule))
-            if schedule.deleting:
-                return None
+            trimmed = await self._delete_surplus(schedule, jobs, decision, now)
             wrote = await self._step(schedule, jobs, decision, now)
             if not wrote and decision.action != "start":
-                await self._delete_surplus(schedule, jobs, decision, now)
                 await self._send(schedule, decision.events, now)
-                return _wake(schedule, decision)
+                wake = _wake(schedule, decision)
+                return wake if trimmed else min(wake or now + _TRIM_AGAIN, now + _TRIM_AGAIN)
         return self._clock() + _AGAIN
 
     async def _step(self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, now: datetime) -> bool:
@@ -88,9 +88,15 @@ class Reconciler:
         return run
 
     async def _start(self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, now: datetime) -> bool:
-        job = await self._create(schedule, decision, now)
+        try:
+            job = await self._create(schedule, decision, now)
+        except CreateRefusedError:  # data become stale meanwhile, slots are missed: the status tells that all the same
+            await self._write(schedule, decision, decision.progress, jobs, [], now)
+            raise
         progress = decision.started or decision.progress
         if job is None:
+            if decision.trigger == "Manual":  # the slot that the request would have served gets a run of its own
+                progress = replace(progress, last_schedule_time=decision.progress.last_schedule_time)
             events = tuple(event for event in decision.events if event.reason != "SuccessfulCreate")
             return await self._write(schedule, replace(decision, events=events), progress, jobs, [], now)
         return await self._write(schedule, decision, progress, [*jobs, job], [], now)
@@ -147,7 +153,7 @@ class Reconciler:
             schedule,
             [
                 *(created or told),
-                *missing_job_events(schedule.status, jobs),
+                *(() if schedule.deleting else missing_job_events(schedule.status, jobs)),
                 *run_events(runs),
                 *change_events(schedule.status, status),
             ],
@@ -165,19 +171,21 @@ class Reconciler:
                 raise
             self._store.remove_schedule(key)
 
-    async def _delete_surplus(self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, now: datetime) -> None:
-        surplus = [job for job in jobs if job.name in decision.deletes]
-        for job in surplus:
+    async def _delete_surplus(self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, now: datetime) -> bool:
+        """Delete Jobs beyond the history limits; False where that was refused, which is told and holds no run up."""
+        deleted = True
+        for job in [job for job in jobs if job.name in decision.deletes]:
             try:
                 await self._kube.delete_job(job.namespace, job.name, uid=job.uid)
             except ApiException as error:
                 if error.status not in (_NOT_FOUND, _CONFLICT):
                     message = f"Error deleting job {job.name}: {reason_of(error)}"
-                    await self._send(
-                        schedule, [Event(type="Warning", reason="FailedDelete", message=message, key=job.uid)], now
-                    )
-                    raise
+                    failed = Event(type="Warning", reason="FailedDelete", message=message, key=job.uid)
+                    await self._send(schedule, [failed], now)
+                    deleted = False
+                    continue
             self._store.forget_job(Key(schedule.namespace, schedule.name), job.name, uid=job.uid)
+        return deleted
 
     async def _send(self, schedule: Schedule, events: Iterable[Event], now: datetime) -> None:
         """Send events, each once; an event that cannot be sent is logged, since no run shall wait for it.
@@ -190,11 +198,11 @@ class Reconciler:
                 continue
             try:
                 await self._kube.create_event(build_event(schedule, event, now, self._settings))
-            except ApiException as error:
-                if error.status != _CONFLICT:
-                    _log.warning(
-                        "event %s of %s/%s: %s", event.reason, schedule.namespace, schedule.name, reason_of(error)
-                    )
+            except Exception as error:  # noqa: BLE001 (no run shall wait for an event, whatever keeps it from being sent)
+                refused = isinstance(error, ApiException)
+                if not refused or error.status != _CONFLICT:
+                    why = reason_of(error) if refused else f"{type(error).__name__}: {error}"
+                    _log.warning("event %s of %s/%s: %s", event.reason, schedule.namespace, schedule.name, why)
                     continue
             self._sent[identity] = None
             if len(self._sent) > _REMEMBERED_EVENTS:

@@ -1,7 +1,7 @@
 """The status that is to be written: pure, from what is written, what was decided and what has happened."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from trending.api.instant import format_instant
@@ -129,7 +129,8 @@ def _targets(
     A data timestamp is the database's; one that lies in the future by this clock is shown as now, since kubectl
     prints no age for it.
     """
-    told = {target.name: target for target in schedule.status.targets}
+    before = {target.name: target for target in schedule.status.targets}
+    told = dict(before)
     for run in runs:
         for reported in run.report.targets if run.report else ():
             timestamp = min(reported.data_timestamp, now).replace(microsecond=0) if reported.data_timestamp else None
@@ -141,10 +142,18 @@ def _targets(
     targets = []
     for spec in schedule.spec.rewrite:
         target = told.get(spec.name, TargetStatus(name=spec.name))
-        if target.data_timestamp and allowed:
-            target = target.model_copy(update={"stale_time": target.data_timestamp + allowed})
+        span = allowed or _promised(before.get(spec.name))
+        if target.data_timestamp and span:
+            target = target.model_copy(update={"stale_time": target.data_timestamp + span})
         targets.append(target)
     return tuple(targets)
+
+
+def _promised(target: TargetStatus | None) -> timedelta | None:
+    """Return how old a target's data may become by the written status."""
+    if target is None or target.stale_time is None or target.data_timestamp is None:
+        return None
+    return target.stale_time - target.data_timestamp
 
 
 def _conditions(

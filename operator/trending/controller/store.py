@@ -1,14 +1,15 @@
 """What the controller knows of the cluster: schedules and their Jobs, fed by watches and lists.
 
 A watch can lose an event and a list can be older than a watch, so an object is replaced only by a newer one of
-itself, and a listing
-removes only what is older than the list. Resource versions are compared as numbers, as Kubernetes allows from 1.35 on
+itself, a listing removes only what is older than the list, and what a watch told to be gone is not brought back by an
+older list or by a late answer to a write. Resource versions are compared as numbers, as Kubernetes allows from 1.35 on
 and etcd always did.
 """
 
 import logging
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -16,6 +17,9 @@ from trending.api.names import SCHEDULE_LABEL
 from trending.schedule.observed import Job, Schedule
 
 _log = logging.getLogger(__name__)
+
+_FOR_GOOD: Final = sys.maxsize
+"""Newer than any resource version: what was deleted by ourselves, or is found to be gone, has no newer word."""
 
 
 class Key(NamedTuple):
@@ -32,6 +36,8 @@ class Store:
         self._changed = changed
         self._schedules: dict[Key, tuple[int, Schedule]] = {}
         self._jobs: dict[Key, dict[str, tuple[int, Job]]] = {}
+        self._gone_schedules: dict[str, int] = {}
+        self._gone_jobs: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._schedules)
@@ -53,7 +59,7 @@ class Store:
         """Take up a schedule as read; one that is older than what is known is passed over."""
         key, version = _key(body), _version(body)
         known = self._schedules.get(key)
-        if known and known[0] >= version:
+        if (known and known[0] >= version) or version <= self._gone_schedules.get(_uid(body), -1):
             return
         try:
             schedule = Schedule.from_object(body)
@@ -65,9 +71,15 @@ class Store:
         self._schedules[key] = (version, schedule)
         self._changed(key)
 
-    def remove_schedule(self, key: Key) -> None:
-        """Forget a schedule that is gone."""
-        self._schedules.pop(key, None)
+    def remove_schedule(self, key: Key, *, uid: str | None = None, version: int | None = None) -> None:
+        """Forget a schedule that is gone: the one of that uid, if told, at that resource version, if told."""
+        known = self._schedules.get(key)
+        if uid is None and known:
+            uid = known[1].uid
+        if known and known[1].uid == uid:
+            del self._schedules[key]
+        if uid:
+            self._gone_schedules[uid] = _FOR_GOOD if version is None else version
 
     def put_job(self, body: Mapping[str, Any]) -> None:
         """Take up a Job as read; one that is older than what is known is passed over."""
@@ -75,10 +87,10 @@ class Store:
         if key is None:
             return
         job, version = Job.from_object(body), _version(body)
-        jobs = self._jobs.setdefault(key, {})
-        known = jobs.get(job.name)
-        if known and known[0] >= version:
+        known = self._jobs.get(key, {}).get(job.name)
+        if (known and known[0] >= version) or version <= self._gone_jobs.get(job.uid, -1):
             return
+        jobs = self._jobs.setdefault(key, {})
         jobs[job.name] = (version, job)
         self._changed(key)
 
@@ -86,10 +98,11 @@ class Store:
         """Forget a Job that is gone."""
         key = _schedule_key(body)
         if key is not None:
-            self.forget_job(key, body["metadata"]["name"], uid=body["metadata"].get("uid", ""))
+            self.forget_job(key, body["metadata"]["name"], uid=_uid(body), version=_version(body))
 
-    def forget_job(self, key: Key, name: str, *, uid: str) -> None:
-        """Forget the Job of that name and uid."""
+    def forget_job(self, key: Key, name: str, *, uid: str, version: int | None = None) -> None:
+        """Forget the Job of that name and uid, which is gone at that resource version, if told."""
+        self._gone_jobs[uid] = _FOR_GOOD if version is None else version
         jobs = self._jobs.get(key, {})
         if name in jobs and jobs[name][1].uid == uid:
             del jobs[name]
@@ -102,6 +115,7 @@ class Store:
         gone = self._schedules.keys() - set(listed)
         for key in [key for key in gone if self._schedules[key][0] <= version]:
             del self._schedules[key]
+        self._gone_schedules.clear()
 
     def keep_jobs(self, listed: Iterable[str], version: int) -> None:
         """Forget Jobs whose uid a list of that resource version does not hold and that are not newer than it."""
@@ -110,6 +124,7 @@ class Store:
             for known, job in list(jobs.values()):
                 if job.uid not in uids and known <= version:
                     self.forget_job(key, job.name, uid=job.uid)
+        self._gone_jobs.clear()
 
 
 def _key(body: Mapping[str, Any]) -> Key:
@@ -119,6 +134,10 @@ def _key(body: Mapping[str, Any]) -> Key:
 def _schedule_key(body: Mapping[str, Any]) -> Key | None:
     name = (body["metadata"].get("labels") or {}).get(SCHEDULE_LABEL)
     return Key(body["metadata"]["namespace"], name) if name else None
+
+
+def _uid(body: Mapping[str, Any]) -> str:
+    return str(body["metadata"].get("uid", ""))
 
 
 def _version(body: Mapping[str, Any]) -> int:

@@ -1,0 +1,232 @@
+"""Passes while something is refused, taken, deleted or cut off: each thing goes wrong alone."""
+
+import logging
+from typing import Any
+
+import pytest
+
+from tests.unit.kube import at, job_body, refusal, report, schedule_body
+from tests.unit.test_controller_reconcile import HOURLY, World, is_at_rest, job_at
+from tests.unit.test_controller_status import TWO, follow, run
+from trending.controller.kube import JsonObject
+from trending.controller.reconcile import CreateRefusedError
+from trending.controller.store import Key, Store
+from trending.schedule.job_names import manual_job_name
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def with_data(world: World, **spec: Any) -> World:
+    """A schedule whose run of 09:00 went well."""
+    world.kube.apply(schedule_body(**spec))
+    await world.look()
+    await world.run("09:00", end="09:03")
+    return world
+
+
+class TestWhileJobsAreRefused:
+    async def test_data_become_stale_all_the_same(self, world: World) -> None:
+        await with_data(world, staleAfter="90m")
+        world.kube.refuse["create_job"] = refusal(403, "exceeded quota")
+        with pytest.raises(CreateRefusedError):
+            await world.look("10:00")
+        assert world.condition("Fresh") == ("True", "UpToDate")
+        with pytest.raises(CreateRefusedError):
+            await world.look("10:30")
+        assert world.condition("Fresh") == ("False", "TooOld")
+        assert "DataStale" in world.kube.reasons
+
+    async def test_missed_slots_are_told(self, world: World) -> None:
+        await with_data(world)
+        world.kube.refuse["create_job"] = refusal(500, "webhook failed")
+        with pytest.raises(CreateRefusedError):
+            await world.look("11:00")
+        assert world.kube.status()["lastMissedTime"] == "2026-11-23T10:00:00Z"
+        assert world.kube.status()["lastScheduleTime"] == "2026-11-23T09:00:00Z"
+        assert world.kube.status()["nextScheduleTime"] == "2026-11-23T11:00:00Z"
+        assert world.kube.reasons.count("MissSchedule") == 1
+
+    async def test_nothing_is_written_again_and_again(self, world: World) -> None:
+        await with_data(world)
+        world.kube.refuse["create_job"] = refusal(403, "exceeded quota")
+        for _ in range(2):
+            with pytest.raises(CreateRefusedError):
+                await world.look("10:00")
+        world.kube.writes.clear()
+        with pytest.raises(CreateRefusedError):
+            await world.look("10:00:05")
+        assert world.kube.writes == ["create_job"]
+
+    async def test_history_is_trimmed_before_a_job_is_created(self, world: World) -> None:
+        """A quota on Jobs may be what refuses it."""
+        await with_data(world)
+        world.kube.apply(schedule_body(successfulJobsHistoryLimit=0))
+        world.kube.writes.clear()
+        await world.look("10:00")
+        assert world.kube.writes.index("delete_job") < world.kube.writes.index("create_job")
+        assert world.kube.job_names == [job_at("10:00")]
+
+
+class TestWhileDeletionsAreRefused:
+    async def test_the_next_slot_starts_at_its_instant(self, world: World) -> None:
+        await with_data(world, successfulJobsHistoryLimit=0)
+        world.kube.put_job(job_body(job_at("08:00"), slot="08:00", uid="old"))
+        world.clock.set("09:03:30")
+        world.kube.succeed(job_at("08:00"), data=at("08:00"))
+        world.kube.refuse["delete_job"] = refusal(403, "not allowed")
+        await world.look()
+        assert world.wake == at("09:04:30")
+        await world.look("09:59:30")
+        assert world.wake == at("10:00"), "the slot comes before the next attempt to delete"
+        await world.look("10:00")
+        assert job_at("10:00") in world.kube.job_names
+        assert world.kube.reasons.count("FailedDelete") == 1
+
+    async def test_a_job_that_somebody_else_deleted_first_is_no_failure(self, world: World) -> None:
+        await with_data(world)
+        world.kube.apply(schedule_body(successfulJobsHistoryLimit=0))
+        world.kube.before["delete_job"] = lambda: world.kube.remove_job(job_at("09:00"))
+        await world.look("09:10")
+        assert "FailedDelete" not in world.kube.reasons
+        assert world.wake == at("10:00")
+
+
+class TestWhileNamesAreTaken:
+    async def test_a_request_whose_name_is_taken_leaves_the_slot_that_is_due_to_a_run_of_its_own(
+        self, world: World
+    ) -> None:
+        await with_data(world)
+        world.kube.put_job(job_body(manual_job_name("hourly", "now"), uid="foreign", owner="somebody else"))
+        world.kube.annotate(requestedAt="now")
+        await world.look("10:00")
+        assert job_at("10:00") in world.kube.job_names
+        assert world.kube.status()["lastHandledRequest"] == "now"
+        assert world.kube.reasons.count("UnexpectedJob") == 1
+        assert await is_at_rest(world)
+
+
+class TestWhileTheScheduleIsBeingDeleted:
+    """Somebody's finalizer, or deletion in the foreground, keeps it there for a while."""
+
+    @staticmethod
+    def delete(world: World, **spec: Any) -> None:
+        body = schedule_body(**spec)
+        body["metadata"]["deletionTimestamp"] = "2026-11-23T10:00:00Z"
+        world.kube.apply(body)
+
+    async def test_the_end_of_a_run_is_told_and_no_other_starts(self, world: World) -> None:
+        await with_data(world)
+        await world.look("10:00")
+        self.delete(world)
+        world.clock.set("10:03")
+        world.kube.succeed(job_at("10:00"))
+        await world.look()
+        assert world.kube.status()["lastRun"]["job"] == job_at("10:00")
+        assert not await world.look("11:00")
+        assert job_at("11:00") not in world.kube.job_names
+
+    async def test_history_is_trimmed(self, world: World) -> None:
+        await with_data(world)
+        self.delete(world, successfulJobsHistoryLimit=0)
+        await world.look("10:01")
+        assert world.kube.job_names == []
+
+    async def test_jobs_that_go_with_it_are_not_told_as_missing(self, world: World) -> None:
+        await with_data(world)
+        await world.look("10:00")
+        self.delete(world)
+        world.kube.remove_job(job_at("10:00"))
+        await world.look("10:01")
+        assert world.kube.status()["activeCount"] == 0
+        assert "MissingJob" not in world.kube.reasons
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError("reset by peer"), TimeoutError(), RuntimeError("closed")])
+async def test_an_event_that_is_cut_off_is_logged_and_holds_no_run_up(
+    world: World, error: Exception, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cut_off(_: JsonObject) -> None:
+        raise error
+
+    world.kube.apply(schedule_body())
+    await world.look()
+    monkeypatch.setattr(world.kube, "create_event", cut_off)
+    with caplog.at_level(logging.WARNING):
+        await world.look("09:00")
+    assert world.kube.job_names == [job_at("09:00")]
+    assert f"event SuccessfulCreate of default/hourly: {type(error).__name__}" in caplog.text
+
+
+class TestWhatIsGone:
+    """A watch tells that an object is gone; an older word of it may still be on its way."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        return Store(changed=lambda _: None)
+
+    @staticmethod
+    def versioned(version: int, uid: str = "u1") -> JsonObject:
+        body = schedule_body()
+        body["metadata"] |= {"resourceVersion": str(version), "uid": uid}
+        return body
+
+    def test_a_late_answer_to_a_write_does_not_bring_a_schedule_back(self, store: Store) -> None:
+        store.put_schedule(self.versioned(10))
+        store.remove_schedule(HOURLY, uid="u1", version=12)
+        store.put_schedule(self.versioned(11))
+        assert store.schedule(HOURLY) is None
+
+    def test_a_page_of_an_older_list_does_not_bring_a_schedule_back_that_was_never_seen(self, store: Store) -> None:
+        store.remove_schedule(HOURLY, uid="u1", version=12)
+        store.put_schedule(self.versioned(10))
+        assert store.schedule(HOURLY) is None
+
+    def test_a_schedule_made_anew_is_not_taken_for_the_one_that_is_gone(self, store: Store) -> None:
+        store.put_schedule(self.versioned(20, uid="u2"))
+        store.remove_schedule(HOURLY, uid="u1", version=12)
+        assert store.schedule(HOURLY) is not None
+
+    def test_a_late_word_does_not_bring_a_job_back(self, store: Store) -> None:
+        store.put_job(job_body("hourly-1", version=10))
+        store.remove_job(job_body("hourly-1", version=12))
+        store.put_job(job_body("hourly-1", version=11))
+        assert store.jobs(HOURLY) == []
+
+    def test_a_job_that_we_deleted_ourselves_has_no_later_word(self, store: Store) -> None:
+        store.put_job(job_body("hourly-1", version=10))
+        store.forget_job(HOURLY, "hourly-1", uid="j1")
+        store.put_job(job_body("hourly-1", version=11))
+        assert store.jobs(HOURLY) == []
+
+    def test_a_job_that_got_its_label_back_is_there_again(self, store: Store) -> None:
+        """To a watch of a label, an object that loses it is gone."""
+        store.remove_job(job_body("hourly-1", version=12))
+        store.put_job(job_body("hourly-1", version=13))
+        assert [job.name for job in store.jobs(HOURLY)] == ["hourly-1"]
+
+    def test_what_is_gone_is_remembered_until_everything_was_listed_anew(self, store: Store) -> None:
+        store.remove_schedule(HOURLY, uid="u1", version=12)
+        store.remove_job(job_body("hourly-1", version=12))
+        store.keep_schedules([], 20)
+        store.keep_jobs([], 20)
+        assert (store._gone_schedules, store._gone_jobs) == ({}, {})
+
+    def test_a_schedule_found_to_be_gone_is_forgotten_for_good(self, store: Store) -> None:
+        store.put_schedule(self.versioned(10))
+        store.remove_schedule(HOURLY)
+        store.remove_schedule(Key("default", "never-there"))
+        store.put_schedule(self.versioned(11))
+        assert store.schedule(HOURLY) is None
+
+
+def test_new_data_reported_while_the_schedule_is_invalid_keep_the_promise_made_before() -> None:
+    before = follow(now="09:03", runs=[run(report(targets=("a", "b"), data=at("09:00")))], **TWO)
+    later = run(report(targets=("a", "b"), data=at("09:30")), name="hourly-2", ended="09:33")
+    invalid = follow(before, now="09:34", runs=[later], schedule="0 0 31 2 *", **TWO)
+    assert [(target.data_timestamp, target.stale_time) for target in invalid.targets] == [
+        (at("09:30"), at("11:30"))
+    ] * 2
+    assert [c.status for c in invalid.conditions if c.type in ("Accepted", "Fresh")] == ["False", "True"]
