@@ -32,14 +32,14 @@ lint: install ## Format, lint, types and layers
 
 .PHONY: unit
 unit: install ## Unit tests: no cluster, no database
-	@$(RUN)/pytest -q tests/unit
+	@$(RUN)/pytest -q -n 2 tests/unit
 
 .PHONY: check
 check: lint unit ## What to run before each commit: format, lint, types, layers, unit tests (under a minute)
 
 .PHONY: test-postgres
 test-postgres: install ## Tests against a real PostgreSQL 15, started by the tests
-	@$(RUN)/pytest -q tests/postgres
+	@$(RUN)/pytest -q -n 2 tests/postgres
 
 .PHONY: test-e2e
 test-e2e: cluster image postgres-image ## Tests on a real cluster (kind) with a real PostgreSQL in it
