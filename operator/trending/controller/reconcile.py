@@ -199,9 +199,8 @@ class Reconciler:
             try:
                 await self._kube.create_event(build_event(schedule, event, now, self._settings))
             except Exception as error:  # noqa: BLE001 (no run shall wait for an event, whatever keeps it from being sent)
-                refused = isinstance(error, ApiException)
-                if not refused or error.status != _CONFLICT:
-                    why = reason_of(error) if refused else f"{type(error).__name__}: {error}"
+                why = reason_of(error) if isinstance(error, ApiException) else f"{type(error).__name__}: {error}"
+                if not (isinstance(error, ApiException) and error.status == _CONFLICT):
                     _log.warning("event %s of %s/%s: %s", event.reason, schedule.namespace, schedule.name, why)
                     continue
             self._sent[identity] = None
