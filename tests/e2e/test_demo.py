@@ -177,7 +177,7 @@ def test_sample_data_come_whole_or_not_at_all(fresh_database: tuple[Postgres, st
     def cut_off(table: str) -> None:
         if table == "plays":
             ended = postgres.psql(
-                f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "  # noqa: S608 - a name made above
+                f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
                 f"WHERE datname = '{database}' AND pid <> pg_backend_pid()",
                 database="postgres",
                 role=ADMINISTRATOR,
