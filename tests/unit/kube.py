@@ -172,6 +172,12 @@ class FakeKube(Kube):
         body["status"] = {"startTime": format_instant(self._clock()), "ready": 1, "active": 1}
         self._versioned(body)
 
+    def show(self, name: str, **status: Any) -> None:
+        """Have a Job's status as the Job controller writes it on the way."""
+        body = self._jobs["default", name]
+        body["status"] = {"startTime": body["metadata"]["creationTimestamp"], **status}
+        self._versioned(body)
+
     def end_job(self, name: str, message: str | None, *, kind: str = "Complete", reason: str = "") -> None:
         """End a Job, its pod leaving this termination message; None where it leaves no pod."""
         body, now = self._jobs["default", name], format_instant(self._clock())

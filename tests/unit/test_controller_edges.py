@@ -1,7 +1,8 @@
 """Passes while something is refused, taken, deleted or cut off: each thing goes wrong alone."""
 
 import logging
-from typing import Any
+from collections import Counter
+from typing import Any, ClassVar
 
 import pytest
 
@@ -92,6 +93,54 @@ class TestWhileDeletionsAreRefused:
         await world.look("09:10")
         assert "FailedDelete" not in world.kube.reasons
         assert world.wake == at("10:00")
+
+
+class TestWhileARunEnds:
+    """What a Job's status shows, as seen on Kubernetes 1.35: ready, not ready, uncounted, Complete."""
+
+    STEPS: ClassVar[list[JsonObject]] = [
+        {"active": 1, "ready": 0, "uncountedTerminatedPods": {}},
+        {"active": 1, "ready": 1, "uncountedTerminatedPods": {}},
+        {"active": 1, "ready": 0, "uncountedTerminatedPods": {}},
+        {
+            "ready": 0,
+            "uncountedTerminatedPods": {"succeeded": ["p"]},
+            "conditions": [{"type": "SuccessCriteriaMet", "status": "True"}],
+        },
+    ]
+
+    async def test_a_run_that_goes_well_costs_three_status_writes_two_events_a_job_and_a_deletion(
+        self, world: World
+    ) -> None:
+        await with_data(world, successfulJobsHistoryLimit=1)
+        world.kube.writes.clear()
+        await world.look("10:00")
+        told = []
+        for step in self.STEPS:
+            world.kube.show(job_at("10:00"), **step)
+            await world.look()
+            told.append(world.condition("Progressing")[1])
+        world.clock.set("10:03")
+        world.kube.succeed(job_at("10:00"), data=at("10:00"))
+        await world.look()
+        assert told == ["WaitingForPod", "RunActive", "RunActive", "RunActive"]
+        assert Counter(world.kube.writes) == {"create_job": 1, "replace_status": 3, "create_event": 2, "delete_job": 1}
+
+    async def test_a_pod_that_is_to_be_tried_again_is_waited_for(self, world: World) -> None:
+        await with_data(world)
+        await world.look("10:00")
+        for status in (self.STEPS[1], {"active": 0, "ready": 0, "failed": 1}):
+            world.kube.show(job_at("10:00"), **status)
+            await world.look()
+        assert world.condition("Progressing") == ("True", "WaitingForPod")
+        world.kube.show(job_at("10:00"), active=1, ready=1, failed=1)
+        await world.look()
+        assert world.condition("Progressing") == ("True", "RunActive")
+
+    async def test_the_next_run_waits_for_a_pod_of_its_own(self, world: World) -> None:
+        await with_data(world)
+        await world.look("10:00")
+        assert world.condition("Progressing") == ("True", "WaitingForPod")
 
 
 class TestWhileNamesAreTaken:

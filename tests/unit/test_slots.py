@@ -241,6 +241,15 @@ def test_slots_always_move_on_and_the_newest_is_the_one_before_the_next(
         assert following is None or following > until
 
 
+def test_the_newest_slot_is_seen_where_robfig_tells_it_only_from_before_a_change() -> None:
+    """In Lord Howe 02:00 becomes 02:30; robfig, told to find minute 55 after 01:55, comes to 02:55."""
+    slots = cron_slots("55 1 * * *", "Australia/Lord_Howe")
+    before, curious = utc("2026-10-03T15:25"), utc("2026-10-03T15:55")
+    assert slots.next(before) == curious
+    assert slots.latest(curious, after=before) == curious
+    assert slots.latest(curious + HOUR, after=before - 7 * DAY) == curious
+
+
 def test_the_newest_slot_is_found_in_few_steps_however_long_ago_the_last_one_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

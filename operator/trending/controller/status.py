@@ -168,7 +168,7 @@ def _conditions(
     said: dict[str, tuple[ConditionStatus, str, str]] = {
         "Accepted": _accepted(decision),
         "Fresh": (_truth(verdict.fresh), verdict.reason, verdict.message),
-        "Progressing": _progressing(active),
+        "Progressing": _progressing(active, _find(schedule.status, "Progressing")),
     }
     for run in runs:
         if run.succeeded or run.failed:
@@ -203,12 +203,19 @@ def _accepted(decision: Decision) -> tuple[ConditionStatus, str, str]:
     return "True", "Valid", "The spec is valid."
 
 
-def _progressing(active: Sequence[Job]) -> tuple[ConditionStatus, str, str]:
+def _progressing(active: Sequence[Job], before: Condition | None) -> tuple[ConditionStatus, str, str]:
+    """Tell whether a run is active, and whether its pod runs.
+
+    A pod whose container has just ended is not ready any more, for a second or so, before the Job controller notices
+    its end: that is no waiting for a pod, and not worth a status write.
+    """
     if not active:
         return "False", "Idle", "No run is active."
     job = active[0]
-    if any(job.ready for job in active):
-        return "True", "RunActive", f"Job {job.name} is running."
+    running = ("RunActive", f"Job {job.name} is running.")
+    was_running = before is not None and (before.reason, before.message) == running
+    if any(job.ready for job in active) or (was_running and not job.failed):
+        return "True", *running
     return "True", "WaitingForPod", f"Job {job.name} waits for its pod to run."
 
 

@@ -79,6 +79,8 @@ class Job:
     """The condition's message."""
     ready: int = 0
     """How many of its pods are ready, or have ended and are not yet counted: no pod is waited for."""
+    failed: int = 0
+    """How many of its pods have failed."""
 
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> "Job":
@@ -102,6 +104,7 @@ class Job:
             end_reason=end.get("reason"),
             end_message=end.get("message"),
             ready=(status.get("ready") or 0) + _ending(status),
+            failed=status.get("failed") or 0,
         )
 
 
