@@ -136,6 +136,11 @@ def wait_for_result(cluster: Kubectl, name: str, result: str) -> str:
     raise AssertionError("a watch goes on until it is left")
 
 
+def _heed_ctrl_c() -> None:
+    """What a shell starts in the background ignores SIGINT, and hands that on to all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.usefixtures("shown")
 def test_ctrl_c_leaves_what_was_made_and_says_how_to_go_on() -> None:
     """The signal goes to the whole foreground group, as a terminal sends it."""
@@ -147,6 +152,7 @@ def test_ctrl_c_leaves_what_was_made_and_says_how_to_go_on() -> None:
         text=True,
         start_new_session=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        preexec_fn=_heed_ctrl_c,
     ) as process:
         assert process.stdout is not None
         said = []
