@@ -54,14 +54,15 @@ def controller(cluster: Kubectl) -> Iterator[Controller]:
 
 
 @pytest.fixture(scope="session")
-def server(cluster: Kubectl) -> Iterator[Server]:
+def server(cluster: Kubectl, doomed: list[str]) -> Iterator[Server]:
     """A PostgreSQL of the tests' own, with the template of all databases."""
     postgres = deploy(cluster, namespace=POSTGRES_NAMESPACE)
     with postgres.forwarded() as uri:
         server = Server(postgres=postgres, password=postgres.password(), port=urlsplit(uri).port or 0)
         server.make_template()
         yield server
-    cluster.run("delete", "namespace", POSTGRES_NAMESPACE, "--timeout=60s", timeout=70)
+    cluster.run("delete", "namespace", POSTGRES_NAMESPACE, "--wait=false")
+    doomed.append(POSTGRES_NAMESPACE)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ Connection = psycopg.Connection[Any]
 
 TEMPLATE: Final = "e2e_template"
 TRACKS, PLAYS = 2_000, 50_000
-_RANKING: Final = """
+RANKING: Final = """
     CREATE TABLE ranking (
         board text, item text, score float8 NOT NULL, computed_at timestamptz, PRIMARY KEY (board, item)
     )
@@ -44,7 +44,7 @@ class Server:
         load_sample(self.postgres, tracks=TRACKS, plays=PLAYS, database=TEMPLATE)
         with Database(server=self, name=TEMPLATE).connect() as connection:
             migrate(connection, say=lambda _: None)
-            connection.execute(_RANKING)
+            connection.execute(RANKING)
 
     def copy(self) -> Database:
         """Return a new copy of the template; it goes with the server."""

@@ -8,15 +8,15 @@ from pathlib import Path
 _DAYS = "2"
 
 
-def make_certificates(folder: Path, *, client: str) -> None:
-    """Write ca.crt and, signed by it, server.crt for 127.0.0.1 and localhost and client.crt for the role `client`.
+def make_certificates(folder: Path, *, client: str, host: str = "localhost") -> None:
+    """Write ca.crt and, signed by it, server.crt for `host` and 127.0.0.1 and client.crt for the role `client`.
 
     Beside each is its .key, readable by its owner only; other-ca.crt is a CA that signed none of them.
     """
     folder.mkdir(mode=0o755)
     for name in ("ca", "other-ca"):
         _openssl(folder, f"req -x509 {_new_key(name)} -days {_DAYS} -subj /CN={name} -out {name}.crt")
-    _signed(folder, "server", subject="/CN=localhost", names="DNS:localhost,IP:127.0.0.1")
+    _signed(folder, "server", subject=f"/CN={host}", names=f"DNS:{host},IP:127.0.0.1")
     _signed(folder, "client", subject=f"/CN={client}", names=f"DNS:{client}")
 
 
