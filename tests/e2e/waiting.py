@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import subprocess
 import threading
@@ -16,6 +17,8 @@ Object = dict[str, Any]
 Found = TypeVar("Found")
 
 _POLL_SECONDS: Final = 0.2
+_LOOK_AGAIN_SECONDS: Final = 2.0
+"""A watch says nothing of what goes between the first look and the watch's own beginning."""
 
 
 class TooLateError(AssertionError):
@@ -43,12 +46,11 @@ def until_objects(
             found = condition(objects)
             if found:
                 return found
-            try:
-                changes.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
+            if time.monotonic() > deadline:
                 names = ", ".join(each["metadata"]["name"] for each in objects) or "none"
-                text = f"{what}: this did not come about within {seconds:.0f} s; {kind} there are: {names}"
-                raise TooLateError(text) from None
+                raise TooLateError(f"{what}: this did not come about within {seconds:.0f} s; {kind} there are: {names}")
+            with contextlib.suppress(queue.Empty):
+                changes.get(timeout=_LOOK_AGAIN_SECONDS)
             while not changes.empty():
                 changes.get()
 
