@@ -92,7 +92,11 @@ def test_what_owes_a_sentence_is_refused_with_it(fields: dict[str, Any], rule: R
         pytest.param(rewrite(**{**QUERY, "name": "a b"}), "match pattern", id="a space in a name"),
         pytest.param(rewrite(**{**QUERY, "name": "x" * 64}), "at most 63", id="a long name"),
         pytest.param(rewrite(**{**QUERY, "query": "x" * 8193}), "at most 8192", id="a long query"),
-        pytest.param(rewrite(**QUERY, strategy="Swap"), "'Auto', 'Merge' or 'DeleteInsert'", id="no such strategy"),
+        pytest.param(
+            rewrite(**QUERY, strategy="Vacuum"),
+            "'Auto', 'Merge', 'Swap', 'DeleteInsert' or 'Upsert'",
+            id="no such strategy",
+        ),
         pytest.param(rewrite(**{**QUERY, "slice": {"a": []}}), "at least 1", id="a column of no value"),
         pytest.param(rewrite(**{**QUERY, "slice": {"a": ["x" * 257]}}), "at most 256", id="a long value"),
         pytest.param(rewrite(**{**QUERY, "slice": {f"c{n}": ["x"] for n in range(9)}}), "at most 8", id="nine columns"),

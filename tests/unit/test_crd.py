@@ -28,7 +28,7 @@ KNOWN = {
     *("properties", "additionalProperties", "items", "anyOf"),
     *NUMBERS_AND_SIZES,
 }
-LATER = {"spread", "minInterval", "parallelism", "maintenance", "every", "persist", "allowEmpty", "maxDeletePercent"}
+LATER = {"spread", "minInterval"}
 """Fields of the design whose code is not there yet: each enters the schema with it."""
 
 
@@ -160,6 +160,11 @@ def test_the_defaults_are_those_promised() -> None:
         "refresh": [],
         "refresh[].mode": "Auto",
         "rewrite[].strategy": "Auto",
+        "rewrite[].preset.persist": "all",
+        "rewrite[].allowEmpty": False,
+        "rewrite[].maxDeletePercent": 50,
+        "database.parallelism": 1,
+        "database.maintenance": "Auto",
         "backoffLimit": 2,
         "activeDeadlineSeconds": 3600,
         "template.spec.env[].value": "",
@@ -208,6 +213,7 @@ def _texts(*texts: str) -> st.SearchStrategy[str]:
 
 
 PRESET_TARGET = {"name": "week", "preset": {"name": "audius/tracks-pnagD", "timeRanges": ["week"]}}
+_DURATIONS = _texts("90s", "2h", "0h1m", "9999999h", "0000001s")
 SCHEMA_OF_TARGETS = at_path(".spec.rewrite[]")
 QUERY_TARGETS = values(
     {
@@ -215,7 +221,7 @@ QUERY_TARGETS = values(
         "properties": {k: v for k, v in SCHEMA_OF_TARGETS["properties"].items() if k != "preset"},
         "required": ["name", "table", "query", "slice"],
     },
-    {},
+    {".spec.rewrite[].every": _DURATIONS, ".spec.rewrite[].staleAfter": _DURATIONS},
     ".spec.rewrite[]",
 )
 GIVEN_BY_CEL: dict[str, st.SearchStrategy[Any]] = {
@@ -223,7 +229,7 @@ GIVEN_BY_CEL: dict[str, st.SearchStrategy[Any]] = {
     ".spec.timeZone": _texts("Etc/UTC", "Europe/Berlin", "Mars/Olympus", "europe/berlin"),
     ".spec.concurrencyPolicy": _texts("Forbid"),
     ".spec.startingDeadlineSeconds": st.integers(1, 10**9),
-    ".spec.staleAfter": _texts("90s", "2h", "0h1m", "9999999h", "0000001s"),
+    ".spec.staleAfter": _DURATIONS,
     ".spec.database.settings.*": _texts("work_mem", "jit", "my.own", "ROLE_", "default_transaction_isolation"),
     ".spec.database.secretKeyRef": st.fixed_dictionaries({"name": _texts("db"), "key": _texts("uri", "ü", "x" * 253)}),
     ".spec.database.caSecretKeyRef": st.just({"name": "ca", "key": "ca.crt"}),

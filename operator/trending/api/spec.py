@@ -24,8 +24,10 @@ MAX_SLICE_VALUES: Final = 64
 SqlName = Annotated[str, Field(min_length=1, max_length=256)]
 """A name as written in SQL: `scores`, `analytics.scores`, `analytics."Hot Posts"`."""
 
-TimeRange = Literal["week", "month", "allTime"]
-Strategy = Literal["Auto", "Merge", "DeleteInsert"]
+TimeRange = Literal["week", "month", "year", "allTime"]
+Persist = Literal["all", "positive"]
+Strategy = Literal["Auto", "Merge", "Swap", "DeleteInsert", "Upsert"]
+Maintenance = Literal["Auto", "Never"]
 RefreshMode = Literal["Auto", "Concurrently", "Blocking"]
 
 
@@ -65,6 +67,12 @@ class Database(ApiModel):
     role,
     the transactions' modes and TimeZone (always UTC) are the operator's own."""
 
+    parallelism: Annotated[int, Field(ge=1, le=8)] = 1
+    """How many connections rewrite targets side by side, all with the same data timestamp and the same snapshot."""
+    maintenance: Maintenance = "Auto"
+    """Auto has a run VACUUM (ANALYZE) what it churned where autovacuum would come too late; Never leaves that to
+    others."""
+
     @model_validator(mode="after")
     def _leaves_reserved_settings(self) -> Self:
         for name in self.settings or {}:
@@ -90,9 +98,11 @@ class Preset(ApiModel):
     name: Annotated[str, Field(min_length=1, max_length=63)]
     """The preset's name, such as audius/tracks-pnagD."""
     time_ranges: Annotated[
-        list[TimeRange], Field(min_length=1, max_length=3, json_schema_extra={"x-kubernetes-list-type": "set"})
+        list[TimeRange], Field(min_length=1, max_length=4, json_schema_extra={"x-kubernetes-list-type": "set"})
     ]
     """Which time ranges to compute, such as [week, month]."""
+    persist: Persist = "all"
+    """Which scores to store: all of them, or only those above zero."""
 
 
 class Target(ApiModel):
@@ -141,8 +151,20 @@ class Target(ApiModel):
     """A column that is set to the run's data timestamp in rows that change; by default created_at where the table has
     one."""
     strategy: Strategy = "Auto"
-    """How the slice is rewritten: Merge writes only rows that differ; DeleteInsert deletes the slice and inserts it
-    again; Auto chooses."""
+    """How the slice is rewritten. Merge writes only rows that differ; Swap builds new partitions and exchanges them;
+    DeleteInsert deletes the slice and inserts it again; Upsert is INSERT .. ON CONFLICT; Auto measures what would
+    change and takes the cheapest."""
+    every: Duration | None = None
+    """How often the target is due, where that is less often than the schedule: it is rewritten by the first run whose
+    slot is this much later than that of its last scheduled write. A run by hand rewrites all targets."""
+    stale_after: Duration | None = None
+    """How old the target's data may become before condition Fresh turns False; the schedule's staleAfter plus `every`
+    by default."""
+    allow_empty: bool = False
+    """Whether a query that returns no rows may empty the slice; by default it fails the target."""
+    max_delete_percent: Annotated[int, Field(ge=0, le=100)] = 50
+    """Of all rows of the slice, the share that a run may delete; a query that would have it delete more fails the
+    target, and nothing is written."""
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
