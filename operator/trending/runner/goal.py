@@ -35,6 +35,8 @@ class Wish:
     stamp: str | None
     query: str
     strategy: Strategy
+    allow_empty: bool
+    max_delete_percent: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,10 @@ class Goal:
     """Whether the user, or the preset, named the stamp."""
     query: BoundQuery
     strategy: Strategy
+    allow_empty: bool = False
+    """Whether a source without rows may empty the slice."""
+    max_delete_percent: int = 50
+    """Of the slice's rows, how many in a hundred a run may delete."""
 
     @property
     def table(self) -> Table:
@@ -70,6 +76,8 @@ def wish(target: Target, where: str) -> Wish:
             stamp=target.stamp,
             query=target.query or "",
             strategy=target.strategy,
+            allow_empty=target.allow_empty,
+            max_delete_percent=target.max_delete_percent,
         )
     try:
         preset = load_preset(target.preset.name, target.preset.time_ranges)
@@ -84,6 +92,8 @@ def wish(target: Target, where: str) -> Wish:
         stamp=preset.stamp,
         query=preset.query,
         strategy=target.strategy,
+        allow_empty=target.allow_empty,
+        max_delete_percent=target.max_delete_percent,
     )
 
 
@@ -104,6 +114,8 @@ def resolve(connection: Connection, wish: Wish) -> Goal:
         names_stamp=wish.stamp is not None,
         query=query,
         strategy=wish.strategy,
+        allow_empty=wish.allow_empty,
+        max_delete_percent=wish.max_delete_percent,
     )
 
 
