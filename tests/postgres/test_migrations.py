@@ -68,7 +68,8 @@ def test_every_table_and_column_of_the_ledger_says_what_it_is(ledger: Database) 
     silent_ones = ledger.execute(
         """
         SELECT attrelid::regclass::text, attname FROM pg_attribute
-        WHERE attrelid IN ('trending.run'::regclass, 'trending.freshness'::regclass) AND attnum > 0
+        WHERE attrelid IN ('trending.run'::regclass, 'trending.freshness'::regclass, 'trending.threshold'::regclass)
+          AND attnum > 0
           AND col_description(attrelid, attnum) IS NULL
         """
     )

@@ -1,6 +1,7 @@
 """The status that follows from what was written, what was decided and what has happened."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -178,6 +179,25 @@ def test_another_stale_after_counts_for_the_data_that_are_there() -> None:
     status = follow(now="09:02", runs=[run(report(data=at("09:00")))])
     assert follow(status, now="09:10", staleAfter="5m").stale_time == at("09:05")
     assert fresh(follow(status, now="09:10", staleAfter="5m")) == ("False", "TooOld")
+
+
+def test_each_target_goes_stale_by_its_own_every_and_stale_after() -> None:
+    targets = [
+        {**own_target("daily", id=["1"]), "every": "24h"},
+        own_target("hourly", id=["2"]),
+        {**own_target("own", id=["3"]), "every": "2h", "staleAfter": "3h"},
+    ]
+    told = [TargetReport(name=name, data_timestamp=at("09:00"), rows=1) for name in ("daily", "hourly", "own")]
+    ended = run(report().model_copy(update={"targets": tuple(told)}))
+    status = follow(now="09:02", runs=[ended], rewrite=targets)
+    stale = {target.name: target.stale_time for target in status.targets}
+    assert stale == {"daily": at("09:00") + timedelta(hours=26), "hourly": at("11:00"), "own": at("12:00")}
+    assert status.stale_time == at("11:00")
+    later = follow(status, now="11:30", rewrite=targets)
+    assert fresh(later) == ("False", "TooOld")
+    assert "target hourly" in condition(later, "Fresh").message
+    without = follow(status, now="11:30", rewrite=[targets[0], targets[2]])
+    assert (without.stale_time, fresh(without)) == (at("12:00"), ("True", "UpToDate"))
 
 
 def test_a_schedule_that_became_invalid_keeps_what_was_promised_of_the_data() -> None:

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from tests.unit.kube import own_target
 from tests.unit.schedules import SPEC, at
 from trending.api.spec import TrendingScheduleSpec
 from trending.api.status import TargetStatus
 from trending.schedule.cron import InvalidScheduleError
-from trending.schedule.freshness import Verdict, first_to_go_stale, judge, longest_gap, stale_after
+from trending.schedule.freshness import Verdict, first_to_go_stale, judge, longest_gap, stale_after, target_stale_after
 from trending.schedule.zone import UnknownTimeZoneError
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -68,6 +69,25 @@ class TestHowOldDataMayBecome:
             stale_after(spec(schedule="0 0 31 2 *"), since=at("08:30"))
         with pytest.raises(UnknownTimeZoneError):
             stale_after(spec(timeZone="Mars/Olympus"), since=at("08:30"))
+
+    def test_a_target_may_be_as_old_as_the_schedule_says_and_its_every_more(self) -> None:
+        [hourly, daily, own] = spec(
+            rewrite=[
+                own_target("hourly", id=["1"]),
+                {**own_target("daily", id=["2"]), "every": "24h"},
+                {**own_target("own", id=["3"]), "every": "24h", "staleAfter": "25h"},
+            ]
+        ).rewrite
+        schedules = stale_after(spec(), since=at("08:30"))
+        assert target_stale_after(hourly, schedules) == 2 * HOUR
+        assert target_stale_after(daily, schedules) == 26 * HOUR
+        assert target_stale_after(daily, 3 * HOUR) == 27 * HOUR, "also where the schedule has one of its own"
+        assert target_stale_after(own, schedules) == 25 * HOUR
+
+    def test_only_a_target_s_own_counts_where_the_schedule_cannot_be_read(self) -> None:
+        plain = TrendingScheduleSpec.model_validate({**SPEC, "rewrite": [own_target("a")]}).rewrite[0]
+        own = plain.model_copy(update={"stale_after": DAY})
+        assert (target_stale_after(plain, None), target_stale_after(own, None)) == (None, DAY)
 
 
 class TestVerdicts:

@@ -15,7 +15,7 @@ from trending.api.status import (
 from trending.controller.runs import FinishedRun
 from trending.schedule.cron import InvalidScheduleError
 from trending.schedule.decision import Decision, Event, Progress
-from trending.schedule.freshness import Verdict, first_to_go_stale, judge, stale_after
+from trending.schedule.freshness import Verdict, first_to_go_stale, judge, stale_after, target_stale_after
 from trending.schedule.observed import Job, Schedule
 from trending.schedule.zone import UnknownTimeZoneError
 
@@ -142,7 +142,7 @@ def _targets(
     targets = []
     for spec in schedule.spec.rewrite:
         target = told.get(spec.name, TargetStatus(name=spec.name))
-        span = allowed or _promised(before.get(spec.name))
+        span = target_stale_after(spec, allowed) or _promised(before.get(spec.name))
         if target.data_timestamp and span:
             target = target.model_copy(update={"stale_time": target.data_timestamp + span})
         targets.append(target)

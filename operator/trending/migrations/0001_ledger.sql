@@ -5,6 +5,7 @@
 --
 --     GRANT USAGE ON SCHEMA trending TO <runner>;
 --     GRANT SELECT, INSERT, UPDATE ON trending.run, trending.freshness TO <runner>;
+--     GRANT SELECT ON trending.threshold TO <runner>;
 --     GRANT TEMPORARY ON DATABASE <database> TO <runner>;                       -- the stage
 --     GRANT SELECT, INSERT, UPDATE, DELETE ON <each score table> TO <runner>;
 --     GRANT SELECT ON <each table and view that a query reads> TO <runner>;
@@ -75,7 +76,20 @@ COMMENT ON COLUMN trending.freshness.namespace IS 'Namespace of the TrendingSche
 COMMENT ON COLUMN trending.freshness.schedule IS 'Name of the TrendingSchedule that wrote last';
 COMMENT ON COLUMN trending.freshness.target IS 'Name of the target in its spec.rewrite';
 COMMENT ON COLUMN trending.freshness.data_timestamp IS 'As of when the rows are (the `:now` of the last write); it never goes back; null before the first write';
-COMMENT ON COLUMN trending.freshness.scheduled_time IS 'The slot of the last write; `every` counts from it';
+COMMENT ON COLUMN trending.freshness.scheduled_time IS 'The slot of the last scheduled write; `every` counts from it, and a run by hand does not move it. Null where only runs by hand wrote';
 COMMENT ON COLUMN trending.freshness.run_id IS 'The run (trending.run) of the last write: a further attempt of that run skips this slice';
 COMMENT ON COLUMN trending.freshness.rows IS 'Rows of the slice after the last write';
 COMMENT ON COLUMN trending.freshness.step IS 'What the last write did, as in the run''s report; committed with the rows themselves';
+
+CREATE TABLE IF NOT EXISTS trending.threshold (
+    name text PRIMARY KEY,
+    value double precision NOT NULL,
+    measured_at timestamptz NOT NULL DEFAULT now(),
+    measured_by text
+);
+
+COMMENT ON TABLE trending.threshold IS 'At which shares of changed rows strategy Auto takes another strategy, as `trending bench` measured them on this database; without a row a default counts';
+COMMENT ON COLUMN trending.threshold.name IS 'Which threshold, such as delete_insert_plain';
+COMMENT ON COLUMN trending.threshold.value IS 'Share of the slice''s rows that change, from 0 to 1';
+COMMENT ON COLUMN trending.threshold.measured_at IS 'When it was measured';
+COMMENT ON COLUMN trending.threshold.measured_by IS 'How: the size and what it ran on';

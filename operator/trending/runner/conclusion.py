@@ -35,14 +35,18 @@ class Conclusion:
 
 
 def conclude(steps: Sequence[Step], problems: Sequence[Problem], superseded: Sequence[str]) -> Conclusion:
-    """Sum up. One failed target makes the run Failed; it is Superseded where every target that was due is."""
+    """Sum up. One failed target makes the run Failed; it is Superseded where every target that was due is.
+
+    A step without seconds, of a target that was not due, was not done.
+    """
     if problems:
         return _failed(problems)
-    rewrites = [step for step in steps if step.action == "Rewrite"]
+    done = [step for step in steps if step.seconds is not None]
+    rewrites = [step for step in done if step.action == "Rewrite"]
     if rewrites and len(superseded) == len(rewrites):
         message = "every target's slice holds newer data than this run's, and nothing was written"
         return Conclusion("Superseded", "RunSucceeded", message, 0)
-    return Conclusion("Succeeded", "RunSucceeded", _achieved(steps, rewrites, superseded), 0)
+    return Conclusion("Succeeded", "RunSucceeded", _achieved(done, rewrites, superseded) or _nothing(steps), 0)
 
 
 def _failed(problems: Sequence[Problem]) -> Conclusion:
@@ -64,7 +68,13 @@ def _achieved(steps: Sequence[Step], rewrites: Sequence[Step], superseded: Seque
         parts.append(f"rewrote {_count(targets, 'target')}: {_rows(rewrites)}")
     if superseded:
         parts.append(f"superseded by newer data: {', '.join(superseded)}")
-    return "; ".join(parts) or "nothing was to be done"
+    return "; ".join(parts)
+
+
+def _nothing(steps: Sequence[Step]) -> str:
+    """Say why nothing was done: no target was due."""
+    reasons = [f"{step.name} is {step.note}" for step in steps if step.action == "Rewrite" and step.note]
+    return f"nothing was to be done: {'; '.join(reasons)}" if reasons else "nothing was to be done"
 
 
 def _rows(rewrites: Sequence[Step]) -> str:

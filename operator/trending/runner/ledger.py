@@ -56,6 +56,8 @@ class SliceRow:
     """What the ledger knows of a slice; all None before its first write."""
 
     data_timestamp: datetime | None
+    scheduled_time: datetime | None
+    """The slot of its last scheduled write; None where only runs by hand have written it."""
     run_id: str | None
     target: str | None
     rows: int | None
@@ -97,13 +99,13 @@ _END: Final = """
     WHERE run_id = %(run_id)s
 """
 _SLICE: Final = """
-    SELECT data_timestamp, run_id, target, rows, step FROM trending.freshness
+    SELECT data_timestamp, scheduled_time, run_id, target, rows, step FROM trending.freshness
     WHERE table_name = %s AND slice = %s::jsonb
 """
 _WRITTEN: Final = """
     UPDATE trending.freshness
     SET namespace = %(namespace)s, schedule = %(schedule)s, target = %(target)s, data_timestamp = %(data_timestamp)s,
-        scheduled_time = %(scheduled_time)s, run_id = %(run_id)s, rows = %(rows)s, step = %(step)s
+        scheduled_time = greatest(%(slot)s, scheduled_time), run_id = %(run_id)s, rows = %(rows)s, step = %(step)s
     WHERE table_name = %(table)s AND slice = %(slice)s::jsonb
 """
 
@@ -173,7 +175,8 @@ def write_slice(
         "schedule": run.schedule,
         "target": target,
         "data_timestamp": row.data_timestamp,
-        "scheduled_time": row.scheduled_time,
+        # A run by hand has no slot: what `every` counts from stays.
+        "slot": row.scheduled_time if run.trigger == "Schedule" else None,
         "run_id": run.run_id,
         "rows": rows,
         "step": Jsonb(step.to_json_object()),

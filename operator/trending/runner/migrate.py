@@ -55,9 +55,13 @@ def migrate(connection: Connection, *, preset: str | None = None, dry_run: bool 
 
 
 def ledger_is_there(connection: Connection) -> bool:
-    """Whether migration 0001, which is applied as a whole or not at all, has been applied to this database."""
+    """Whether migration 0001, which is applied as a whole or not at all, has been applied to this database.
+
+    Not where an older one has, without the table that came last: it is safe to run again.
+    """
     row = connection.execute(
-        "SELECT to_regclass('trending.run') IS NOT NULL AND to_regclass('trending.freshness') IS NOT NULL"
+        "SELECT bool_and(to_regclass(name) IS NOT NULL) "
+        "FROM unnest(ARRAY['trending.run', 'trending.freshness', 'trending.threshold']) AS name"
     ).fetchone()
     return row is not None and bool(row[0])
 

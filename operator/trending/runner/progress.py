@@ -6,7 +6,7 @@ from trending.api.status import Step, StepAction
 
 
 class Progress(Protocol):
-    """A listener. Its texts are for people and hold no secrets."""
+    """A listener, which several threads may tell at once. Its texts are for people and hold no secrets."""
 
     def plans(self, work: list[tuple[StepAction, str]]) -> None:
         """Hear what is to be done, in order."""

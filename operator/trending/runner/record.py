@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -36,7 +37,7 @@ def refuse(run: RunIdentity, spec: TrendingScheduleSpec, error: RunError) -> Out
 
 
 class Record:
-    """Collects steps, problems and timestamps while a run goes."""
+    """Collects steps, problems and timestamps while a run goes; several threads may tell it."""
 
     def __init__(self, run: RunIdentity, spec: TrendingScheduleSpec) -> None:
         self._run = run
@@ -47,6 +48,7 @@ class Record:
         self._superseded: list[str] = []
         self._due: list[tuple[StepAction, str]] = [("Refresh", view.materialized_view) for view in spec.refresh]
         self._due += [("Rewrite", target.name) for target in spec.rewrite]
+        self._alone = threading.Lock()
         self.row: RunRow | None = None
         """The run's row in the ledger, once there is one."""
         self.fresh: dict[str, TargetReport] = {}
@@ -80,22 +82,38 @@ class Record:
 
     def done(self, step: Step, *, is_superseded: bool = False) -> None:
         """Note a step that went well, or a target whose slice held newer data already."""
-        self._steps[step.action, step.name] = step
-        if is_superseded:
-            self._superseded.append(step.name)
+        with self._alone:
+            self._steps[step.action, step.name] = step
+            if is_superseded:
+                self._superseded.append(step.name)
+
+    def leave_out(self, action: StepAction, name: str, why: str) -> None:
+        """Note a view or target that this run is not to touch."""
+        with self._alone:
+            self._steps[action, name] = Step(name=name, action=action, note=why)
+
+    def remark(self, action: StepAction, name: str, text: str) -> None:
+        """Add to the note of a step that was done."""
+        with self._alone:
+            if step := self._steps.get((action, name)):
+                note = f"{step.note}; {text}" if step.note else text
+                self._steps[action, name] = step.model_copy(update={"note": note})
 
     def failed(self, action: StepAction, name: str, error: RunError) -> Step:
         """Note a view or target that failed; return its step."""
         kind = "materialized view" if action == "Refresh" else "target"
-        self._problems.append(Problem(f"{kind} {name}", error))
-        self._failed.add((action, name))
-        step = self._steps[action, name] = Step(name=name, action=action, note=f"failed: {error}")
+        step = Step(name=name, action=action, note=f"failed: {error}")
+        with self._alone:
+            self._problems.append(Problem(f"{kind} {name}", error))
+            self._failed.add((action, name))
+            self._steps[action, name] = step
         return step
 
     def ended_by(self, error: RunError) -> None:
         """Note what ended the run as a whole; that it was stopped is told once, where it was noticed first."""
-        if not (self.was_stopped and isinstance(error, StoppedError)):
-            self._problems.append(Problem("", error))
+        with self._alone:
+            if not (self.was_stopped and isinstance(error, StoppedError)):
+                self._problems.append(Problem("", error))
 
     def outcome(self, redactor: Redactor) -> Outcome:
         """Sum up; `redactor` has a last look at every sentence."""

@@ -17,6 +17,7 @@ from trending.api.status import StepAction
 from trending.report import TargetReport
 from trending.runner import ledger
 from trending.runner.access import Access
+from trending.runner.due import not_due
 from trending.runner.failure import ConfigurationError, RunError, doing, from_driver
 from trending.runner.goal import Goal, overlap, resolve, wish
 from trending.runner.locks import SliceLocks
@@ -25,6 +26,7 @@ from trending.runner.patience import Patience
 from trending.runner.progress import Progress
 from trending.runner.record import Outcome, Record
 from trending.runner.refresh import refresh_view
+from trending.runner.rewriting import Rewriting
 from trending.runner.session import Sessions
 from trending.runner.stop import Stop
 from trending.runner.target import TargetWriter
@@ -88,9 +90,10 @@ class _Run:
                 )
             self._record.row = row = ledger.begin_run(connection, self._order.run, now=self._order.now)
         self._record.take_over(row.refreshed)
-        self._progress.plans(self._record.left)
         self._resolve(connection)
-        # Where no target can be had there is nothing to refresh for.
+        self._leave_out_what_is_not_due(connection)
+        self._progress.plans(self._record.left)
+        # Where no target can be had, or is due, there is nothing to refresh for.
         if self._goals and self._refresh():
             self._rewrite(row)
 
@@ -102,6 +105,30 @@ class _Run:
         if sentence := overlap(self._goals):
             raise ConfigurationError(sentence)
         self._look_at_freshness(connection)
+
+    def _leave_out_what_is_not_due(self, connection: Connection) -> None:
+        """Keep the targets that are due; where none is, no view is refreshed either.
+
+        Where one is, all views are: which of them an own query reads, nobody knows.
+        """
+        due = [goal for goal in self._goals if not self._is_left_out(connection, goal)]
+        if self._goals and not due:
+            for action, name in self._record.left:
+                self._record.leave_out(action, name, "not done: no target is due")
+        self._goals = due
+
+    def _is_left_out(self, connection: Connection, goal: Goal) -> bool:
+        sentence = self._not_due(goal, ledger.read_slice(connection, goal.slice))
+        if sentence:
+            self._progress.says(f"target {goal.name}: {sentence}")
+            self._record.leave_out("Rewrite", goal.name, sentence)
+        return sentence is not None
+
+    def _not_due(self, goal: Goal, entry: ledger.SliceRow | None) -> str | None:
+        if self._record.row is None:
+            raise AssertionError("targets are written after the run's row")
+        every = next(target.every for target in self._order.spec.rewrite if target.name == goal.name)
+        return not_due(every, entry, self._order.run, self._record.row)
 
     def _refresh(self) -> bool:
         """Refresh the views that no earlier attempt has refreshed, in order; return whether all went well."""
@@ -138,21 +165,17 @@ class _Run:
             stop=self._stop,
             progress=self._progress,
         )
-        with doing("taking the locks of the slices"):
-            self._locks.take(goal.slice for goal in self._goals)
-        for index, goal in enumerate(self._goals):
-            if self._record.was_stopped:
-                return
-            self._stop.check()
-            self._progress.starts("Rewrite", goal.name)
-            with self._noting("Rewrite", goal.name), doing(goal.where):
-                written = writer.write(self._connected(), goal, self._goals[index:])
-                self._record.done(written.step, is_superseded=written.is_superseded)
-                if not written.is_superseded:
-                    self._record.fresh[goal.name] = TargetReport(
-                        name=goal.name, data_timestamp=row.data_timestamp, rows=written.rows
-                    )
-                self._progress.ends(written.step)
+        Rewriting(
+            self._goals,
+            row=row,
+            writer=writer,
+            sessions=self._sessions,
+            locks=self._locks,
+            stop=self._stop,
+            progress=self._progress,
+            record=self._record,
+            noting=self._noting,
+        ).write_all(self._connected, parallelism=self._order.spec.database.parallelism)
 
     def _connected(self) -> Connection:
         """Return the connection that works, a new one where the last was lost."""

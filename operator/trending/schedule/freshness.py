@@ -8,7 +8,7 @@ from typing import Final
 
 from trending.api.duration import format_duration
 from trending.api.instant import format_instant
-from trending.api.spec import TrendingScheduleSpec
+from trending.api.spec import Target, TrendingScheduleSpec
 from trending.api.status import TargetStatus
 from trending.schedule.slots import EverySlots, slots_of
 
@@ -19,13 +19,23 @@ _GAPS: Final = 2
 
 
 def stale_after(spec: TrendingScheduleSpec, *, since: datetime) -> timedelta:
-    """Return spec.staleAfter, else twice the longest gap between slots.
+    """Return spec.staleAfter, else twice the longest gap between slots; targets may have another (see below).
 
     Raises InvalidScheduleError and UnknownTimeZoneError where the schedule cannot be read.
     """
     if spec.stale_after is not None:
         return spec.stale_after
     return _GAPS * longest_gap(spec.schedule, spec.time_zone, since)
+
+
+def target_stale_after(target: Target, schedules: timedelta | None) -> timedelta | None:
+    """Return how old a target's data may become: its own staleAfter, else the schedule's plus its `every`.
+
+    None where it has none of its own and `schedules`, the schedule's, is not known.
+    """
+    if target.stale_after is not None:
+        return target.stale_after
+    return None if schedules is None else schedules + (target.every or timedelta(0))
 
 
 @lru_cache(maxsize=4096)
