@@ -10,8 +10,7 @@ from typing import Any, Final
 import psycopg
 
 from trending.api.spec import Strategy, Target
-from trending.presets import load_preset
-from trending.presets.preset import PresetError
+from trending.presets import Preset, PresetError, load_preset
 from trending.runner.failure import ConfigurationError
 from trending.runner.now_parameter import BoundQuery, bind_now
 from trending.runner.slices import Slice, canonical_slice
@@ -20,6 +19,25 @@ from trending.runner.table import Table, look_up
 Connection = psycopg.Connection[Any]
 
 _USUAL_STAMP: Final = "created_at"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """A query that several goals' scores are made from."""
+
+    name: str
+    """What its temporary table is called; the same in another goal only where the query is."""
+    query: BoundQuery
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedQuery:
+    """A goal's query once more, over inputs that other goals of the run may have too."""
+
+    inputs: tuple[Input, ...]
+    """At least one."""
+    query: BoundQuery
+    """The same rows as the goal's own query, read from `pg_temp.<name>` of each input and from nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +55,7 @@ class Wish:
     strategy: Strategy
     allow_empty: bool
     max_delete_percent: int
+    shared: SharedQuery | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +71,10 @@ class Goal:
     names_stamp: bool
     """Whether the user, or the preset, named the stamp."""
     query: BoundQuery
+    """Complete in itself."""
     strategy: Strategy
+    shared: SharedQuery | None = None
+    """What may be run instead, where other goals of the run have its inputs too."""
     allow_empty: bool = False
     """Whether a source without rows may empty the slice."""
     max_delete_percent: int = 50
@@ -80,7 +102,7 @@ def wish(target: Target, where: str) -> Wish:
             max_delete_percent=target.max_delete_percent,
         )
     try:
-        preset = load_preset(target.preset.name, target.preset.time_ranges)
+        preset = load_preset(target.preset.name, target.preset.time_ranges, persist=target.preset.persist)
     except PresetError as error:
         raise ConfigurationError(f"{where}.preset: {error}") from None
     return Wish(
@@ -91,6 +113,7 @@ def wish(target: Target, where: str) -> Wish:
         key=preset.key,
         stamp=preset.stamp,
         query=preset.query,
+        shared=_shared(preset),
         strategy=target.strategy,
         allow_empty=target.allow_empty,
         max_delete_percent=target.max_delete_percent,
@@ -113,6 +136,7 @@ def resolve(connection: Connection, wish: Wish) -> Goal:
         stamp=_stamp(table, wish),
         names_stamp=wish.stamp is not None,
         query=query,
+        shared=wish.shared,
         strategy=wish.strategy,
         allow_empty=wish.allow_empty,
         max_delete_percent=wish.max_delete_percent,
@@ -128,6 +152,13 @@ def overlap(goals: Sequence[Goal]) -> str | None:
                 "other's work: give them slices that have no row in common"
             )
     return None
+
+
+def _shared(preset: Preset) -> SharedQuery | None:
+    if not preset.inputs:
+        return None
+    inputs = tuple(Input(name=each.name, query=bind_now(each.query)) for each in preset.inputs)
+    return SharedQuery(inputs=inputs, query=bind_now(preset.query_of_inputs))
 
 
 def _key(table: Table, slice_: Slice, wish: Wish) -> tuple[str, ...]:
