@@ -38,8 +38,8 @@ unit: install ## Unit tests: no cluster, no database
 check: lint unit ## What to run before each commit: format, lint, types, layers, unit tests (under a minute)
 
 .PHONY: test-postgres
-test-postgres: install ## Tests against a real PostgreSQL 15, started by the tests
-	@$(RUN)/pytest -q -n 2 tests/postgres
+test-postgres: install ## Tests against a real PostgreSQL, 15 and then 18, started by the tests
+	@for version in 15 18; do echo "PostgreSQL $$version" && $(RUN)/pytest -q -n 2 --postgres=$$version tests/postgres || exit 1; done
 
 .PHONY: test-e2e
 test-e2e: cluster image postgres-image ## Tests on a real cluster (kind) with a real PostgreSQL in it

@@ -8,14 +8,28 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.audius.random_data import fill_with_random_rows
-from tests.postgres.server import Database, PostgresServer, running_server
+from tests.postgres.server import VERSIONS, WITH_TLS, Database, PostgresServer, running_server
 from trending.presets.sample import sample_schema
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--postgres", type=int, choices=VERSIONS, default=VERSIONS[0], help="major version of PostgreSQL")
+
+
 @pytest.fixture(scope="session")
-def server() -> Iterator[PostgresServer]:
-    """One PostgreSQL 15 for the whole test process."""
-    with running_server() as server:
+def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """One PostgreSQL for the whole test process, of the version that --postgres names."""
+    with running_server(request.config.getoption("--postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server_with_tls(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """The server where it speaks TLS, else one beside it that does: without it there is nothing to be tested."""
+    if request.config.getoption("--postgres") == WITH_TLS:
+        yield request.getfixturevalue("server")
+        return
+    with running_server(WITH_TLS) as server:
         yield server
 
 
@@ -23,6 +37,30 @@ def server() -> Iterator[PostgresServer]:
 def database(server: PostgresServer) -> Iterator[Database]:
     """A fresh, empty database."""
     with server.database() as database:
+        yield database
+
+
+@pytest.fixture
+def database_with_tls(server_with_tls: PostgresServer) -> Iterator[Database]:
+    """A fresh, empty database of a server that speaks TLS."""
+    with server_with_tls.database() as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def newest_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """The server where it has the newest version, else one beside it that has: for what older ones cannot do."""
+    if request.config.getoption("--postgres") == VERSIONS[-1]:
+        yield request.getfixturevalue("server")
+        return
+    with running_server(VERSIONS[-1]) as server:
+        yield server
+
+
+@pytest.fixture
+def newest_database(newest_server: PostgresServer) -> Iterator[Database]:
+    """A fresh, empty database of a server of the newest version."""
+    with newest_server.database() as database:
         yield database
 
 

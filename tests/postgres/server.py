@@ -1,4 +1,6 @@
-"""A real PostgreSQL 15 for the tests: Debian's binaries, in a temporary folder, as a user of its own, gone afterwards.
+"""A real PostgreSQL for the tests, 15 or 18, in a temporary folder, as a user of its own, gone afterwards.
+
+15 is Debian's, 18 is a wheel's, which was built without TLS.
 
 A small shell, the guard, starts the server and waits on a pipe that only this process holds open. When the pipe closes,
 because the tests ended, failed, were interrupted or were killed, the guard stops the server and removes its folder.
@@ -26,8 +28,11 @@ import psycopg
 from psycopg import sql
 
 from tests.postgres.certificates import make_certificates
+from trending.embedded.binaries import find_binaries, within_reach
 
-BINARIES = Path("/usr/lib/postgresql/15/bin")
+BINARIES = Path("/usr/lib/postgresql/15/bin")  # Debian's: its server, and its psql for servers of any version
+VERSIONS = (15, 18)
+WITH_TLS = 15  # the version that was built with it
 SYSTEM_USER = "trending-test"  # used when the tests run as root, which initdb refuses
 ADMIN = "postgres"  # superuser
 OWNER = "discovery"  # plain role that owns every test database, as an application's role does
@@ -57,6 +62,9 @@ log_statement = none
 # Nobody may rely on the server's zone: a session that forgets to set its own is caught here.
 timezone = 'America/Los_Angeles'
 log_timezone = UTC
+"""
+
+_TLS_SETTINGS = """
 ssl = on
 ssl_ca_file = '{folder}/tls/ca.crt'
 ssl_cert_file = '{folder}/tls/server.crt'
@@ -65,9 +73,12 @@ ssl_key_file = '{folder}/tls/server.key'
 
 _ACCESS = """
 local all all trust
-hostssl all discovery-certified 127.0.0.1/32 cert
 host all discovery-certified 127.0.0.1/32 reject
 host all all 127.0.0.1/32 scram-sha-256
+"""
+
+_TLS_ACCESS = """
+hostssl all discovery-certified 127.0.0.1/32 cert
 """
 
 
@@ -75,6 +86,7 @@ host all all 127.0.0.1/32 scram-sha-256
 class PostgresServer:
     """A running server. Its socket's folder is closed to other users; TCP asks for passwords (scram), TLS or not."""
 
+    version: int  # major
     folder: Path
     port: int
     # Characters that must be escaped in a URI, so that nobody's code gets by without.
@@ -82,7 +94,14 @@ class PostgresServer:
 
     @property
     def certificates(self) -> Path:
-        """The folder of ca.crt, by which the server shows who it is, other-ca.crt, client.crt and client.key."""
+        """The folder of ca.crt, by which the server shows who it is, other-ca.crt, client.crt and client.key.
+
+        Only of a server of version WITH_TLS.
+        """
+        if self.version != WITH_TLS:
+            raise LookupError(
+                f"PostgreSQL {self.version} was built without TLS: ask for the fixture database_with_tls."
+            )
         return self.folder / "tls"
 
     def uri(self, database: str, *, role: str = OWNER) -> str:
@@ -164,30 +183,38 @@ class Database:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
-    """Start a server of its own for the caller, and stop and remove it at the end, however that comes."""
-    if not (BINARIES / "initdb").exists():
-        _install()
+def running_server(version: int = VERSIONS[0]) -> Iterator[PostgresServer]:
+    """Start a server of its own for the caller, and stop and remove it at the end, however that comes.
+
+    `version` is one of VERSIONS.
+    """
     user = _system_user()
     folder = Path(tempfile.mkdtemp(prefix="trending-postgres-"))
     try:
-        if user is not None:
-            os.chown(folder, user.pw_uid, user.pw_gid)
-        make_certificates(folder / "tls", client=CERTIFIED)
-        if user is not None:
-            for path in (folder / "tls", folder / "tls" / "server.key"):
-                os.chown(path, user.pw_uid, user.pw_gid)
+        _hand_over(folder, user)
+        if not (BINARIES / "initdb").exists():
+            _install()
+        binaries = BINARIES if version == 15 else within_reach(find_binaries(), user, folder / "binaries")
+        if version == WITH_TLS:
+            make_certificates(folder / "tls", client=CERTIFIED)
+            _hand_over(folder / "tls", user)
+            _hand_over(folder / "tls" / "server.key", user)
         passwords = {role: f"p@ss/{secrets.token_hex(8)}%" for role in (ADMIN, OWNER)}
-        _initialise(folder, user, passwords[ADMIN])
-        guard, port = _start(folder, user)
+        _initialise(binaries, folder, user, passwords[ADMIN], with_tls=version == WITH_TLS)
+        guard, port = _start(binaries, folder, user)
         try:
-            server = PostgresServer(folder=folder, port=port, passwords=passwords)
+            server = PostgresServer(version=version, folder=folder, port=port, passwords=passwords)
             _create_roles(server)
             yield server
         finally:
             guard.communicate(timeout=60)  # closes the pipe: the guard stops the server and removes the folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hand_over(path: Path, user: pwd.struct_passwd | None) -> None:
+    if user is not None:
+        os.chown(path, user.pw_uid, user.pw_gid)
 
 
 def _install() -> None:
@@ -233,30 +260,29 @@ def _as(user: pwd.struct_passwd | None) -> dict[str, Any]:
     return arguments
 
 
-def _initialise(folder: Path, user: pwd.struct_passwd | None, password: str) -> None:
+def _initialise(binaries: Path, folder: Path, user: pwd.struct_passwd | None, password: str, *, with_tls: bool) -> None:
     data, password_file = folder / "data", folder / "password"
     password_file.write_text(password)
-    if user is not None:
-        os.chown(password_file, user.pw_uid, user.pw_gid)
+    _hand_over(password_file, user)
     command = [
-        *(str(BINARIES / "initdb"), "-D", str(data), "-U", ADMIN, "--pwfile", str(password_file)),
+        *(str(binaries / "initdb"), "-D", str(data), "-U", ADMIN, "--pwfile", str(password_file)),
         *("--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256", "--no-sync"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, **_as(user))
     if done.returncode != 0:
         raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
     password_file.unlink()
-    (data / "pg_hba.conf").write_text(_ACCESS)
+    (data / "pg_hba.conf").write_text((_TLS_ACCESS if with_tls else "") + _ACCESS)
     with (data / "postgresql.conf").open("a") as settings:
-        settings.write(_SETTINGS.format(folder=folder))
+        settings.write((_SETTINGS + (_TLS_SETTINGS if with_tls else "")).format(folder=folder))
 
 
-def _start(folder: Path, user: pwd.struct_passwd | None) -> tuple[subprocess.Popen[str], int]:
+def _start(binaries: Path, folder: Path, user: pwd.struct_passwd | None) -> tuple[subprocess.Popen[str], int]:
     """Start the guard and wait for its word that the server answers; another port where one was taken meanwhile."""
     for _ in range(3):
         port = _free_port()
         guard = subprocess.Popen(
-            ["sh", "-c", _GUARD, "guard", str(BINARIES), str(folder), str(port)],
+            ["sh", "-c", _GUARD, "guard", str(binaries), str(folder), str(port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

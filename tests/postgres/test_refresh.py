@@ -168,7 +168,9 @@ def test_another_view_that_was_never_populated_is_named_by_a_concurrent_refresh_
 def test_a_role_that_does_not_own_the_view_is_told_so(totals: Database) -> None:
     totals.execute("ALTER MATERIALIZED VIEW totals OWNER TO postgres", role="postgres")
     report = report_of(run(totals, refreshing()), exit_code=2)
-    assert "must be owner of materialized view totals (SQLSTATE 42501)" in report.message
+    # From 17 on the right to refresh can be granted (MAINTAIN), and the server says what is missing in other words.
+    missing = "must be owner of" if totals.server.version < 17 else "permission denied for"
+    assert f"{missing} materialized view totals (SQLSTATE 42501)" in report.message
 
 
 def test_a_lock_is_waited_for_politely_and_had_in_the_end(totals: Database) -> None:

@@ -79,7 +79,10 @@ def test_a_missing_certificate_is_told_by_its_secret(
     assert sentence in pod.report().message
 
 
-def test_certificates_from_secrets_open_a_verified_connection(tmp_path: Path, hot: Database) -> None:
+def test_certificates_from_secrets_open_a_verified_connection(tmp_path: Path, database_with_tls: Database) -> None:
+    hot = database_with_tls
+    hot.execute(HOT)
+    ledger(hot)
     grant_what_a_runner_needs(hot)
     files = hot.server.certificates
     wanted = spec_dict(

@@ -18,8 +18,11 @@ from tests.postgres.server import CERTIFIED, Database
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_server_is_postgresql_15_and_the_owner_is_no_superuser(database: Database) -> None:
-    assert database.execute("SELECT current_setting('server_version_num')::int / 10000") == [(15,)]
+def test_the_server_has_the_version_asked_for_and_the_owner_is_no_superuser(
+    database: Database, pytestconfig: pytest.Config
+) -> None:
+    asked_for = pytestconfig.getoption("--postgres")
+    assert database.execute("SELECT current_setting('server_version_num')::int / 10000") == [(asked_for,)]
     assert database.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == [(False,)]
 
 
@@ -30,17 +33,19 @@ def test_the_uri_reaches_the_database_with_its_password_and_not_with_another(dat
         psycopg.connect(database.uri.replace("p%40ss", "wrong"))
 
 
-def test_a_client_can_check_who_the_server_is(database: Database) -> None:
-    folder = database.server.certificates
-    with psycopg.connect(database.uri, sslmode="verify-full", sslrootcert=str(folder / "ca.crt")) as connection:
+def test_a_client_can_check_who_the_server_is(database_with_tls: Database) -> None:
+    uri = database_with_tls.uri
+    folder = database_with_tls.server.certificates
+    with psycopg.connect(uri, sslmode="verify-full", sslrootcert=str(folder / "ca.crt")) as connection:
         assert connection.execute("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchall() == [(True,)]
     with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
-        psycopg.connect(database.uri, sslmode="verify-full", sslrootcert=str(folder / "other-ca.crt"))
+        psycopg.connect(uri, sslmode="verify-full", sslrootcert=str(folder / "other-ca.crt"))
 
 
-def test_a_role_with_a_certificate_gets_in_by_that_only(database: Database) -> None:
-    folder = database.server.certificates
-    uri = f"postgresql://{CERTIFIED}@127.0.0.1:{database.server.port}/{database.name}"
+def test_a_role_with_a_certificate_gets_in_by_that_only(database_with_tls: Database) -> None:
+    server = database_with_tls.server
+    folder = server.certificates
+    uri = f"postgresql://{CERTIFIED}@127.0.0.1:{server.port}/{database_with_tls.name}"
     certificate, key = str(folder / "client.crt"), str(folder / "client.key")
     with psycopg.connect(uri, sslmode="require", sslcert=certificate, sslkey=key) as connection:
         assert connection.execute("SELECT current_user").fetchall() == [(CERTIFIED,)]
@@ -78,10 +83,10 @@ def server_log_marker(database: Database) -> str:
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
-def test_a_server_is_stopped_and_removed_when_its_tests_are(end: signal.Signals) -> None:
+def test_a_server_is_stopped_and_removed_when_its_tests_are(end: signal.Signals, pytestconfig: pytest.Config) -> None:
     script = (
         "from tests.postgres.server import running_server\n"
-        "with running_server() as server:\n"
+        f"with running_server({pytestconfig.getoption('--postgres')}) as server:\n"
         "    print(server.folder, server.port, flush=True)\n"
         "    input()\n"
     )
