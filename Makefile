@@ -43,7 +43,7 @@ test-postgres: install ## Tests against a real PostgreSQL, 15 and then 18, start
 
 .PHONY: test-e2e
 test-e2e: cluster image postgres-image ## Tests on a real cluster (kind) with a real PostgreSQL in it
-	@$(RUN)/pytest tests/e2e
+	@$(RUN)/pytest --tb=short tests/e2e
 
 .PHONY: test
 test: check test-postgres test-e2e ## Everything: check, PostgreSQL, cluster

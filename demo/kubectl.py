@@ -19,6 +19,8 @@ Manifest = Mapping[str, Any]
 
 POD_SECURITY_LABEL: Final = "pod-security.kubernetes.io/enforce"
 RESTRICTED: Final = "restricted"
+_SECONDS: Final = 120.0
+"""How long a command may take that takes a second: machines that run clusters have bad minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +29,11 @@ class Kubectl:
 
     env: Mapping[str, str]
 
-    def run(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> str:
+    def run(self, *arguments: str, stdin: str | None = None, timeout: float = _SECONDS) -> str:
         """Return what `kubectl arguments` printed; raises DemoError with what it complained of."""
         return self.program("kubectl", *arguments, stdin=stdin, timeout=timeout)
 
-    def program(self, name: str, *arguments: str, stdin: str | None = None, timeout: float = 60) -> str:
+    def program(self, name: str, *arguments: str, stdin: str | None = None, timeout: float = _SECONDS) -> str:
         """Return what a program printed that speaks to this cluster; `timeout` in seconds; raises DemoError."""
         shown = " ".join((name, *arguments))
         try:

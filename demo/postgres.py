@@ -28,7 +28,7 @@ OWNER: Final = "discovery"
 """The role that owns the database and its tables; the operator's runs work as it."""
 ADMINISTRATOR: Final = "postgres"
 DATABASE: Final = "discovery"
-READY_SECONDS: Final = 180
+READY_SECONDS: Final = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Postgres:
         database: str = DATABASE,
         role: str = OWNER,
         variables: tuple[str, ...] = (),
-        timeout: float = 60,
+        timeout: float = 120,
     ) -> str:
         """Run SQL by psql inside the pod and return its rows, tab between columns, without headings.
 

@@ -14,7 +14,7 @@ from tests.cluster.operator_image import TAG
 CHART: Final = REPOSITORY / "charts" / "trending-operator"
 NAMESPACE: Final = "trending-system"
 RELEASE: Final = "trending-operator"
-ROLLOUT_SECONDS: Final = 180
+ROLLOUT_SECONDS: Final = 300
 
 
 def install(
@@ -66,7 +66,7 @@ def wait_until_ready(kubectl: Kubectl, *, namespace: str = NAMESPACE, release: s
 def uninstall(kubectl: Kubectl, *, namespace: str = NAMESPACE, release: str = RELEASE) -> None:
     """Uninstall the chart; the CRD and all schedules stay."""
     wait = ("--wait", "--cascade=foreground")  # without the latter the pod outlives helm's command
-    kubectl.program("helm", "uninstall", release, f"--namespace={namespace}", *wait, "--ignore-not-found", timeout=120)
+    kubectl.program("helm", "uninstall", release, f"--namespace={namespace}", *wait, "--ignore-not-found", timeout=300)
 
 
 def _settle(kubectl: Kubectl, namespace: str, release: str) -> None:

@@ -11,7 +11,7 @@ from demo.errors import DemoError
 from demo.kubectl import Kubectl
 from trending.api.names import PLURAL, REQUESTED_AT_ANNOTATION
 
-SECONDS: Final = 180
+SECONDS: Final = 300
 """How long a first run may take. About 15 s are expected; a node that has to pull images takes longer."""
 _BAD: Final = ("Failed", "DeadlineExceeded", "Replaced")
 

@@ -26,6 +26,20 @@ kubeadmConfigPatches:
   kind: KubeletConfiguration
   # since 1.35 the kubelet refuses to start on hosts of cgroup v1 unless told otherwise
   failCgroupV1: false
+- |
+  kind: ClusterConfiguration
+  # On a slow disk each write of etcd waits for its fsync. Then the leaders of the one node's control plane lose their
+  # leases, to nobody, and start anew with longer and longer pauses. A cluster for tests may lose its last words.
+  etcd:
+    local:
+      extraArgs:
+        unsafe-no-fsync: "true"
+  controllerManager:
+    extraArgs:
+      leader-elect: "false"
+  scheduler:
+    extraArgs:
+      leader-elect: "false"
 """
 
 

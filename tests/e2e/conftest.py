@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from demo.errors import DemoError
 from demo.kubectl import Kubectl, connect
 from demo.postgres import deploy
 from tests.cluster import verbs
@@ -19,7 +20,7 @@ from tests.cluster.operator_image import TAG
 from tests.e2e.controllers import Controller
 from tests.e2e.databases import Database, Server
 from tests.e2e.namespaces import Namespace
-from tests.e2e.waiting import until_objects
+from tests.e2e.waiting import SECONDS, until_objects
 from trending.api.names import MANAGED_BY, MANAGED_BY_LABEL, PLURAL, SCHEDULE_LABEL
 
 POSTGRES_NAMESPACE = "e2e-postgres"
@@ -50,7 +51,7 @@ def controller(cluster: Kubectl) -> Iterator[Controller]:
     yield controller
     if found is None:
         controller.uninstall()
-        cluster.run("delete", "namespace", controller.namespace, "--timeout=60s", timeout=70)
+        cluster.run("delete", "namespace", controller.namespace, "--timeout=180s", timeout=190)
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +85,7 @@ def doomed(cluster: Kubectl) -> Iterator[list[str]]:
     yield names
     if names:
         every = [f"namespace/{name}" for name in names]
-        cluster.run("wait", "--for=delete", "--timeout=120s", *every, timeout=130)
+        cluster.run("wait", "--for=delete", "--timeout=300s", *every, timeout=310)
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def _fresh_namespace(kubectl: Kubectl, test: str, doomed: list[str]) -> Iterator
         doomed.append(name)
 
 
-def delete_schedules(kubectl: Kubectl, namespace: str, *, seconds: float = 60) -> None:
+def delete_schedules(kubectl: Kubectl, namespace: str, *, seconds: float = SECONDS) -> None:
     """Delete all schedules of a namespace and wait until their Jobs and pods are gone too."""
     kubectl.run(
         f"--namespace={namespace}", "delete", PLURAL, "--all", f"--timeout={seconds:.0f}s", timeout=seconds + 10
@@ -129,6 +130,14 @@ def delete_schedules(kubectl: Kubectl, namespace: str, *, seconds: float = 60) -
             selector=f"{MANAGED_BY_LABEL}={MANAGED_BY},{SCHEDULE_LABEL}",
             seconds=seconds,
         )
+
+
+def _all_pods(kubectl: Kubectl) -> str:
+    """What is broken where a test fails: the cluster itself, perhaps."""
+    try:
+        return kubectl.run("get", "pods", "--all-namespaces", "--output=wide")
+    except DemoError as error:
+        return str(error)
 
 
 @pytest.fixture(scope="session")
@@ -150,6 +159,8 @@ def pytest_runtest_makereport(
     """Show, of a test that failed, what is in its namespace and what the controller said."""
     report = yield
     used = getattr(item, "funcargs", {})
+    if report.failed and "cluster" in used:
+        report.sections.append(("all pods", _all_pods(used["cluster"])))
     if report.failed and report.when == "call":
         for fixture in ("namespace", "shared_namespace"):
             if fixture in used:

@@ -101,7 +101,7 @@ class Database:
         query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
         what = f"a run's query stands before the gate {key} of {self.name}"
         with self.connect() as connection:
-            until(lambda: connection.execute(query, [key]).fetchone() != (0,), what=what, seconds=60)
+            until(lambda: connection.execute(query, [key]).fetchone() != (0,), what=what)
 
 
 @contextmanager

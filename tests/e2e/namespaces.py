@@ -6,15 +6,14 @@ import base64
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from demo.errors import DemoError
 from demo.kubectl import Kubectl
 from tests.e2e.schedules import SECRET
-from tests.e2e.waiting import Found, Object, until_objects
+from tests.e2e.waiting import SECONDS, Found, Object, until_objects
 from trending.api.names import PLURAL, REQUESTED_AT_ANNOTATION, SCHEDULE_LABEL
 
-_FIRST_RUN_SECONDS: Final = 180
 _request = itertools.count(1)
 
 
@@ -25,7 +24,7 @@ class Namespace:
     kubectl: Kubectl
     name: str
 
-    def run(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> str:
+    def run(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
         """Return what kubectl printed."""
         return self.kubectl.run(f"--namespace={self.name}", *arguments, stdin=stdin, timeout=timeout)
 
@@ -79,7 +78,7 @@ class Namespace:
         return sorted(chosen, key=lambda event: str(event["firstTimestamp"]))
 
     def until_status(
-        self, name: str, condition: Callable[[Object], Found | None], *, what: str, seconds: float = 60
+        self, name: str, condition: Callable[[Object], Found | None], *, what: str, seconds: float = SECONDS
     ) -> Found:
         """Wait until `condition` of a schedule's status is true; return what it returned."""
 
@@ -91,7 +90,7 @@ class Namespace:
         )
 
     def until_jobs(
-        self, schedule: str, condition: Callable[[list[Object]], Found | None], *, what: str, seconds: float = 60
+        self, schedule: str, condition: Callable[[list[Object]], Found | None], *, what: str, seconds: float = SECONDS
     ) -> Found:
         """Wait until `condition` of a schedule's Jobs is true; return what it returned."""
         selector = f"{SCHEDULE_LABEL}={schedule}"
@@ -99,7 +98,7 @@ class Namespace:
             self.kubectl, "jobs", condition, what=what, namespace=self.name, selector=selector, seconds=seconds
         )
 
-    def until_event(self, schedule: str, reason: str, *, seconds: float = 60) -> Object:
+    def until_event(self, schedule: str, reason: str, *, seconds: float = SECONDS) -> Object:
         """Wait until an event of that reason is there; return the first."""
 
         def judged(events: list[Object]) -> Object | None:
@@ -110,7 +109,7 @@ class Namespace:
             self.kubectl, "events", judged, what=f"event {reason} on {schedule}", namespace=self.name, seconds=seconds
         )
 
-    def until_run_ended(self, name: str, *, after: str = "", seconds: float = _FIRST_RUN_SECONDS) -> Object:
+    def until_run_ended(self, name: str, *, after: str = "", seconds: float = SECONDS) -> Object:
         """Wait until a run newer than the Job `after` is the last one; return the status."""
 
         def ended(status: Object) -> Object | None:
@@ -120,7 +119,7 @@ class Namespace:
 
         return self.until_status(name, ended, what="a run has ended", seconds=seconds)
 
-    def run_by_hand(self, name: str, *, seconds: float = _FIRST_RUN_SECONDS) -> Object:
+    def run_by_hand(self, name: str, *, seconds: float = SECONDS) -> Object:
         """Ask for a run and wait until it has ended; return the status."""
         request = self.request_run(name)
 

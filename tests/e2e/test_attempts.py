@@ -23,7 +23,7 @@ def test_a_run_whose_pod_is_deleted_goes_on_in_another(namespace: Namespace, sha
         ((item, written_by, now),) = shared_database.rows(ROWS, "first")
         (job,) = namespace.jobs("scores")
         (pod,) = namespace.pods(job=job["metadata"]["name"])
-        namespace.run("delete", "pod", pod["metadata"]["name"], "--timeout=20s")
+        namespace.run("delete", "pod", pod["metadata"]["name"], "--timeout=180s")
         assert shared_database.rows(ROWS, "second") == []
         shared_database.until_waiting_at_gate()
         open_gate()
@@ -46,14 +46,14 @@ def test_a_run_that_exceeds_its_deadline_ends_in_time_to_report(
     deadline: dict[str, Any] = {"activeDeadlineSeconds": 120, "backoffLimit": 0}
     with shared_database.gate():
         namespace.apply(schedule(query_target(board="in-time"), gated_target(board="late"), **deadline))
-        status = namespace.until_run_ended("scores", seconds=150)
+        status = namespace.until_run_ended("scores", seconds=240)
     last = status["lastRun"]
     assert (last["result"], last["reason"]) == ("DeadlineExceeded", "DeadlineExceeded")
     assert "the run's time was over at " in last["message"]
     assert "spec.activeDeadlineSeconds" in last["message"]
     took = parse_instant(last["completionTime"]) - parse_instant(last["startTime"])
     say(f"a run of two minutes at most reported that its time was over after {took.total_seconds():.0f} s")
-    assert timedelta(seconds=70) <= took <= timedelta(seconds=100)
+    assert timedelta(seconds=70) <= took < timedelta(seconds=120)
     steps = {step["name"]: step.get("rowsInserted") for step in last["steps"]}
     assert steps == {"in-time": 1, "late": None}
     assert len(shared_database.rows(ROWS, "in-time")) == 1

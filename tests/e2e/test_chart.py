@@ -165,8 +165,8 @@ def test_an_upgrade_is_taken_up_and_uninstalling_leaves_the_schedules(
     in_namespace = f"--namespace={controller.namespace}"
     before = controller.pod()["metadata"]["name"]
     values = ("--reuse-values", "--set=logLevel=debug")
-    cluster.program("helm", "upgrade", controller.release, str(CHART), in_namespace, *values, "--wait", timeout=180)
-    cluster.run(in_namespace, "rollout", "status", f"deployment/{controller.release}", "--timeout=120s", timeout=130)
+    cluster.program("helm", "upgrade", controller.release, str(CHART), in_namespace, *values, "--wait", timeout=300)
+    cluster.run(in_namespace, "rollout", "status", f"deployment/{controller.release}", "--timeout=300s", timeout=310)
     assert controller.pod()["metadata"]["name"] != before
 
     controller.uninstall()
@@ -178,7 +178,7 @@ def test_an_upgrade_is_taken_up_and_uninstalling_leaves_the_schedules(
         assert cluster.get("clusterrole", f"{controller.namespace}:{controller.release}") is None
         assert cluster.get(PLURAL, "kept", namespace=kept.name) is not None
         # nobody is there to remove a finalizer, and nobody has to be
-        kept.run("delete", PLURAL, "kept", "--timeout=20s")
+        kept.run("delete", PLURAL, "kept", "--timeout=180s", timeout=190)
     finally:
         controller.install()
     assert cluster.get("crd", CRD) is not None

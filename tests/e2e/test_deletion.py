@@ -10,9 +10,7 @@ from tests.e2e.controllers import Controller
 from tests.e2e.databases import Database
 from tests.e2e.namespaces import Namespace
 from tests.e2e.schedules import gated_target, query_target, schedule
-
-SECONDS = 40
-"""A pod that does not heed SIGTERM would be there for 30 s longer than one that does."""
+from tests.e2e.waiting import SECONDS
 
 
 def test_a_deleted_schedule_takes_finished_runs_with_it(namespace: Namespace, shared_database: Database) -> None:
@@ -21,7 +19,7 @@ def test_a_deleted_schedule_takes_finished_runs_with_it(namespace: Namespace, sh
     job = namespace.until_run_ended("scores")["lastRun"]["job"]
     assert len(namespace.pods(job=job)) == 1
     assert "finalizers" not in namespace.schedule("scores")["metadata"]
-    delete_schedules(namespace.kubectl, namespace.name, seconds=SECONDS)
+    delete_schedules(namespace.kubectl, namespace.name)
 
 
 def test_a_deleted_schedule_stops_its_active_run(
@@ -33,7 +31,7 @@ def test_a_deleted_schedule_stops_its_active_run(
         namespace.apply(schedule(gated_target(board="active")))
         shared_database.until_waiting_at_gate()
         begun = time.monotonic()
-        delete_schedules(namespace.kubectl, namespace.name, seconds=SECONDS)
+        delete_schedules(namespace.kubectl, namespace.name)
         say(f"a schedule with an active run was gone, pod and all, after {time.monotonic() - begun:.1f} s")
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
         assert shared_database.value(query, "trending/scores") == 0
@@ -50,7 +48,7 @@ def test_a_schedule_can_be_deleted_while_the_operator_is_gone(
         namespace.apply(schedule(gated_target(board="gone")))
         shared_database.until_waiting_at_gate()
         with controller.down():
-            delete_schedules(namespace.kubectl, namespace.name, seconds=SECONDS)
+            delete_schedules(namespace.kubectl, namespace.name)
 
 
 def test_a_namespace_with_an_active_run_can_be_deleted(namespace: Namespace, shared_database: Database) -> None:
@@ -58,5 +56,5 @@ def test_a_namespace_with_an_active_run_can_be_deleted(namespace: Namespace, sha
     with shared_database.gate():
         namespace.apply(schedule(gated_target(board="namespace")))
         shared_database.until_waiting_at_gate()
-        namespace.kubectl.run("delete", "namespace", namespace.name, f"--timeout={SECONDS}s", timeout=SECONDS + 10)
+        namespace.kubectl.run("delete", "namespace", namespace.name, f"--timeout={SECONDS:.0f}s", timeout=SECONDS + 10)
     namespace.kubectl.ensure_namespace(namespace.name)

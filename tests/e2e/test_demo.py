@@ -28,14 +28,9 @@ SMALL: Final = ("--tracks=500", "--plays=20000")
 
 
 def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "demo", *arguments],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    """Run it to its end; each of its phases has a deadline of its own."""
+    command = [sys.executable, "-m", "demo", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=1800, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +41,8 @@ def demo_namespace(cluster: Kubectl, controller: Controller) -> Iterator[str]:
     there = cluster.get("namespace", NAMESPACE) is not None
     yield NAMESPACE
     if not there:
-        cluster.run(f"--namespace={NAMESPACE}", "delete", PLURAL, "--all", "--timeout=60s", timeout=70)
-        cluster.run("delete", "namespace", NAMESPACE, "--timeout=120s", timeout=130)
+        cluster.run(f"--namespace={NAMESPACE}", "delete", PLURAL, "--all", "--timeout=180s", timeout=190)
+        cluster.run("delete", "namespace", NAMESPACE, "--timeout=300s", timeout=310)
 
 
 @pytest.fixture(scope="module")

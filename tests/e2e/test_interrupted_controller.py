@@ -25,7 +25,7 @@ def test_killed_between_job_and_status_a_slot_is_run_once(idle: Namespace, contr
     """The Job is created, the write of the status is refused, the process dies, the Job ends."""
     with controller.without_status_writes():
         idle.patch("scores", '{"spec": {"suspend": false}}')
-        job = idle.until_jobs("scores", finished, what="the slot's Job has ended", seconds=120)
+        job = idle.until_jobs("scores", finished, what="the slot's Job has ended")
         assert "lastScheduleTime" not in idle.status("scores")
         controller.kill()
     status = idle.until_run_ended("scores")
@@ -38,7 +38,7 @@ def test_killed_between_job_and_status_a_slot_is_run_once(idle: Namespace, contr
 def test_killed_between_job_and_status_a_request_is_run_once(idle: Namespace, controller: Controller) -> None:
     with controller.without_status_writes():
         request = idle.request_run("scores")
-        job = idle.until_jobs("scores", finished, what="the requested Job has ended", seconds=120)
+        job = idle.until_jobs("scores", finished, what="the requested Job has ended")
         assert "lastHandledRequest" not in idle.status("scores")
         controller.kill()
     status = idle.until_run_ended("scores")
@@ -56,7 +56,7 @@ def test_away_for_a_whole_run_it_tells_of_it_afterwards(
         shared_database.until_waiting_at_gate()
         with controller.down():
             open_gate()
-            job = namespace.until_jobs("scores", finished, what="the run has ended", seconds=120)
+            job = namespace.until_jobs("scores", finished, what="the run has ended")
             assert "lastRun" not in namespace.status("scores")
     status = namespace.until_run_ended("scores")
     assert status["lastScheduleTime"] == namespace.schedule("scores")["metadata"]["creationTimestamp"]
@@ -77,7 +77,6 @@ def test_killed_over_and_over_it_runs_each_request_once(
         "scores",
         lambda status: status if status.get("lastHandledRequest") == request and not status["activeCount"] else None,
         what="the last request has been run",
-        seconds=120,
     )
     assert status["lastRun"]["result"] == "Succeeded"
     jobs = namespace.jobs("scores")

@@ -50,7 +50,7 @@ def test_a_job_that_may_not_be_created_is_told_and_tried_again(namespace: Namesp
     namespace.create_secret(shared_database.uri)
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}}
     namespace.create({**quota, "spec": {"hard": {"count/jobs.batch": "0"}}})
-    namespace.run("wait", "resourcequota/none", "--for=jsonpath={.status.hard}", "--timeout=30s")
+    namespace.run("wait", "resourcequota/none", "--for=jsonpath={.status.hard}", "--timeout=180s")
     namespace.apply(schedule(query_target(board="quota")))
     event = namespace.until_event("scores", "FailedCreate")
     assert event["type"] == "Warning"
@@ -71,10 +71,10 @@ def test_a_schedule_deleted_with_another_policy_goes_too(
     namespace.create_secret(shared_database.uri)
     namespace.apply(schedule(query_target(board="policy")))
     job = namespace.until_run_ended("scores")["lastRun"]["job"]
-    namespace.run("delete", PLURAL, "scores", f"--cascade={policy.lower()}", "--timeout=30s")
+    namespace.run("delete", PLURAL, "scores", f"--cascade={policy.lower()}", "--timeout=180s")
     left = [each["metadata"]["name"] for each in namespace.jobs("scores")]
     assert left == ([job] if policy == "Orphan" else [])
-    namespace.run("delete", "jobs", "--all", "--timeout=30s")
+    namespace.run("delete", "jobs", "--all", "--timeout=180s")
 
 
 def somebodys_job(name: str) -> dict[str, object]:

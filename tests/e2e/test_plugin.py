@@ -15,7 +15,7 @@ PLUGIN = Path(sys.executable).with_name("kubectl-trending")
 
 def plugin(namespace: Namespace, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(PLUGIN), *arguments, f"--namespace={namespace.name}"]
-    return subprocess.run(command, env=namespace.kubectl.env, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, env=namespace.kubectl.env, capture_output=True, text=True, check=False, timeout=180)
 
 
 def test_a_person_suspends_runs_by_hand_and_resumes(namespace: Namespace, database: Database) -> None:

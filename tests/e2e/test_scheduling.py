@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -26,15 +27,16 @@ def ticking(shared_namespace: Namespace, shared_database: Database) -> Namespace
     return shared_namespace
 
 
-def test_a_slot_is_run_in_its_second(ticking: Namespace) -> None:
-    status = ticking.until_run_ended("ticking", seconds=90)
+def test_a_slot_is_run_when_it_comes(ticking: Namespace, say: Callable[[str], None]) -> None:
+    status = ticking.until_run_ended("ticking")
     last = status["lastRun"]
     slot = parse_instant(last["scheduledTime"])
     job = next(each for each in ticking.jobs("ticking") if each["metadata"]["name"] == last["job"])
     created = parse_instant(job["metadata"]["creationTimestamp"])
     assert (slot.second, last["result"]) == (0, "Succeeded")
     assert last["job"] == f"ticking-{int(slot.timestamp()) // 60}"
-    assert timedelta(0) <= created - slot <= timedelta(seconds=3)
+    say(f"a slot's Job was created in the second {(created - slot).total_seconds():.0f} after it")
+    assert timedelta(0) <= created - slot <= timedelta(seconds=20)
     assert parse_instant(status["nextScheduleTime"]) - parse_instant(status["lastScheduleTime"]) == timedelta(minutes=1)
 
 
@@ -86,17 +88,19 @@ def test_a_request_during_a_run_waits_for_it_and_then_goes_first(
         namespace.request_run("scores")
         newest = namespace.request_run("scores")
         event = namespace.until_event("scores", "JobAlreadyActive")
-        status = namespace.status("scores")
+        status = namespace.until_status(
+            "scores",
+            lambda status: status if condition_of(status, "Progressing").get("reason") == "RunActive" else None,
+            what="the run is active",
+        )
         (active,) = namespace.jobs("scores")
         assert active["metadata"]["name"] in event["message"]
         assert (status["activeCount"], status["active"][0]["uid"]) == (1, active["metadata"]["uid"])
-        assert condition_of(status, "Progressing")["reason"] == "RunActive"
         open_gate()
     ended = namespace.until_status(
         "scores",
         lambda status: status if status.get("lastHandledRequest") == newest and not status["activeCount"] else None,
         what="the newest request has been run",
-        seconds=120,
     )
     first, second = sorted(namespace.jobs("scores"), key=lambda job: str(job["status"]["startTime"]))
     assert first["metadata"]["uid"] == active["metadata"]["uid"]
@@ -134,4 +138,4 @@ def until_jobs_are(namespace: Namespace, *names: str) -> bool:
     def are(jobs: list[Object]) -> bool:
         return sorted(str(job["metadata"]["name"]) for job in jobs) == sorted(names)
 
-    return namespace.until_jobs("scores", are, what=f"the Jobs are {', '.join(names) or 'none'}", seconds=30)
+    return namespace.until_jobs("scores", are, what=f"the Jobs are {', '.join(names) or 'none'}")

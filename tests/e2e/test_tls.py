@@ -57,7 +57,7 @@ def secured(shared_namespace: Namespace, tmp_path_factory: pytest.TempPathFactor
     )
     shared_namespace.create_secret(f"postgresql://{ROLE}@{host}/postgres")
     shared_namespace.apply(*yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8")))
-    shared_namespace.run("wait", "pod/tls-postgres", "--for=condition=Ready", "--timeout=60s", timeout=70)
+    shared_namespace.run("wait", "pod/tls-postgres", "--for=condition=Ready", "--timeout=180s", timeout=190)
     psql = (
         "exec",
         "--stdin",

@@ -16,6 +16,9 @@ from demo.kubectl import Kubectl
 Object = dict[str, Any]
 Found = TypeVar("Found")
 
+SECONDS: Final = 180.0
+"""How long a test waits by default for what takes some seconds at most. It is woken at once when it comes, so a long
+deadline costs nothing but where something is wrong; and a shared machine has bad minutes."""
 _POLL_SECONDS: Final = 0.2
 _LOOK_AGAIN_SECONDS: Final = 2.0
 """A watch says nothing of what goes between the first look and the watch's own beginning."""
@@ -33,7 +36,7 @@ def until_objects(
     what: str,
     namespace: str,
     selector: str | None = None,
-    seconds: float = 60,
+    seconds: float = SECONDS,
 ) -> Found:
     """Wait until `condition` of the objects of a kind is true, and return what it returned; raises TooLateError.
 
@@ -55,7 +58,7 @@ def until_objects(
                 changes.get()
 
 
-def until(read: Callable[[], Found | None], *, what: str, seconds: float = 30) -> Found:
+def until(read: Callable[[], Found | None], *, what: str, seconds: float = SECONDS) -> Found:
     """Ask again and again what nothing can be watched for, until the answer is true; raises TooLateError."""
     deadline = time.monotonic() + seconds
     while True:
