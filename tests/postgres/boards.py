@@ -11,7 +11,8 @@ from trending.api.spec import TrendingScheduleSpec
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 OLD = "2020-01-01 00:00:00+00"
-STRATEGIES = ("Merge", "DeleteInsert")
+STRATEGIES = ("Merge", "DeleteInsert", "Upsert")
+ANEW = ("DeleteInsert", "Swap")  # write each row again, whether it differs or not
 
 BOARD = """
     CREATE TABLE hot (

@@ -64,7 +64,7 @@ class Meanwhile:
 
 
 def gated(strategy: str, query: str = "SELECT id, 100 + id + gate() AS score FROM generate_series(1, 10) AS id") -> Any:
-    return spec(rewrite=[own_target(query=query, strategy=strategy)])
+    return spec(rewrite=[own_target(query=query, strategy=strategy, maxDeletePercent=100)])
 
 
 def rows(database: Database) -> list[Any]:

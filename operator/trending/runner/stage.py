@@ -21,7 +21,7 @@ class Stage:
     """The rows that the slice is to hold."""
 
     identifier: sql.Identifier
-    """The temporary table, dropped at the end of the transaction."""
+    """The temporary table; it ends with the transaction, or the session where it was to outlive that (see `drop`)."""
     columns: tuple[str, ...]
     """Its columns: the query's, and the slice's that were filled in."""
     compared: tuple[str, ...]
@@ -31,8 +31,8 @@ class Stage:
     rows: int
 
 
-def fill(connection: Connection, goal: Goal, now: datetime) -> Stage:
-    """Run the source query into a new stage, within the caller's transaction.
+def fill(connection: Connection, goal: Goal, now: datetime, *, outlives: bool = False) -> Stage:
+    """Run the source query into a new stage, within the caller's transaction, which it `outlives` on demand.
 
     The query can only read. Raises ConfigurationError where its columns are not the table's; BadDataError where its
     rows cannot be the slice's: a null in the key, two rows of a key, a row outside the slice. psycopg's errors are
@@ -44,7 +44,7 @@ def fill(connection: Connection, goal: Goal, now: datetime) -> Stage:
     columns = (*returned, *filled)
     stamp = _check_columns(goal, columns)
     identifier = sql.Identifier("pg_temp", f"trending_stage_{secrets.token_hex(4)}")
-    _make(connection, goal, identifier, columns)
+    _make(connection, goal, identifier, columns, outlives=outlives)
     values = [sql.SQL("source.{}").format(sql.Identifier(name)) for name in returned]
     values += [sql.SQL("{}::{}").format(goal.slice.constants[name], goal.table.columns[name].type) for name in filled]
     insert = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(
@@ -116,10 +116,20 @@ def _check_columns(goal: Goal, columns: tuple[str, ...]) -> str | None:
     return None
 
 
-def _make(connection: Connection, goal: Goal, identifier: sql.Identifier, columns: tuple[str, ...]) -> None:
+def drop(connection: Connection, stage: Stage) -> None:
+    """Drop a stage that was to outlive its transaction, if it is still there."""
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(stage.identifier))
+
+
+def _make(
+    connection: Connection, goal: Goal, identifier: sql.Identifier, columns: tuple[str, ...], *, outlives: bool
+) -> None:
     connection.execute(
-        sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
-            identifier, _names(columns), goal.table.identifier
+        sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT {} AS SELECT {} FROM {} WITH NO DATA").format(
+            identifier,
+            sql.SQL("PRESERVE ROWS" if outlives else "DROP"),
+            _names(columns),
+            goal.table.identifier,
         )
     )
 

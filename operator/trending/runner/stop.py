@@ -95,6 +95,11 @@ class Stop:
         """Why the run is to stop; None while it may go on."""
         return self._error
 
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the run is to stop by itself; less than 0 afterwards."""
+        return self._latest - time.monotonic()
+
     def check(self) -> None:
         """Raise StoppedError or DeadlineError where the run is to stop."""
         if self._error is not None:

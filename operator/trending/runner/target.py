@@ -1,16 +1,15 @@
-"""Rewriting one target: one REPEATABLE READ transaction, begun again where another one was in its way."""
+"""Rewriting one target, begun again where another session was in its way."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import psycopg
-from psycopg import sql
 
 from trending.api.instant import format_precise
 from trending.api.status import Step
@@ -18,13 +17,17 @@ from trending.runner import ledger, stage
 from trending.runner.failure import LostLocksError, doing
 from trending.runner.goal import Goal
 from trending.runner.locks import SliceLocks
-from trending.runner.patience import AGAINST_WRITES, Patience, holders_of_relation, lock_timeout
+from trending.runner.patience import Patience
+from trending.runner.place import Obstacle, Partitions, drop_leftovers, find_partitions
 from trending.runner.progress import Progress
-from trending.runner.rewrite import Destination, Plan, RewriteResult, choose
+from trending.runner.rewrite import Choice, Destination, choose
 from trending.runner.stop import Stop
+from trending.runner.transaction import Work, lock_table, transaction
 from trending.runner.wal import wal_bytes
+from trending.runner.written import Account
 
 Connection = psycopg.Connection[Any]
+NotDue = Callable[[Goal, ledger.SliceRow], str | None]
 
 _TIMES: Final = 3
 """How often a target is begun again; each time its source is read again."""
@@ -39,10 +42,12 @@ class Written:
     """How many rows its slice has."""
     is_superseded: bool = False
     """Its slice holds newer data than this run's, and nothing was written."""
+    is_due: bool = True
+    """False where it was left out, since it was not due."""
 
 
 class TargetWriter:
-    """Rewrites targets of one run, one after another."""
+    """Rewrites targets of one run; each thread that calls `write` has a connection of its own."""
 
     def __init__(
         self,
@@ -53,109 +58,134 @@ class TargetWriter:
         patience: Patience,
         stop: Stop,
         progress: Progress,
+        not_due: NotDue = lambda _goal, _entry: None,
     ) -> None:
-        """`locks` hold the slices of all targets that are left."""
-        self._run = run
-        self._row = row
-        self._locks = locks
-        self._patience = patience
-        self._stop = stop
-        self._progress = progress
+        """`locks` hold the slices of all targets that are left; `not_due` says why a target is left out, if it is."""
+        self._work = Work(run=run, row=row, locks=locks, patience=patience, stop=stop, progress=progress)
+        self._not_due = not_due
 
-    def write(self, connection: Connection, goal: Goal, left: Sequence[Goal]) -> Written:
-        """Rewrite the target; `left` are this one and those still to come, whose locks are taken again if lost.
+    def write(self, connection: Connection, goal: Goal, left: Sequence[Goal] = ()) -> Written:  # noqa: ARG002 (locks know)
+        """Rewrite the target.
 
         Begun again, at most three times, after a serialization failure or deadlock (class 40), after a 23505 (the stage
-        has no duplicates, so another session wrote the same key), and when the locks were lost. Raises RunError and
-        psycopg.Error, with nothing written.
+        has no duplicates, so another session wrote the same key), and when the locks were lost, which are then taken
+        again. Raises RunError and psycopg.Error, with nothing written.
         """
+        work = self._work
         begun, again = time.monotonic(), 0
         while True:
-            self._stop.check()
+            work.stop.check()
+            held = work.locks.generation
             try:
-                return self._attempt(connection, goal, begun, again)
+                return _Attempt(work, connection, goal, self._not_due, begun, again, held).write()
             except (psycopg.OperationalError, psycopg.errors.UniqueViolation, LostLocksError) as error:
                 if again == _TIMES or not _may_pass(error):
                     raise
                 again += 1
-                self._progress.says(f"target {goal.name}: begun again, since {_cause(error)}")
-                self._stop.wait(random.uniform(0.1, 0.3) * again)  # noqa: S311 (no secret)
+                work.progress.says(f"target {goal.name}: begun again, since {_cause(error)}")
+                work.stop.wait(random.uniform(0.1, 0.3) * again)  # noqa: S311 (no secret)
                 if isinstance(error, LostLocksError):
-                    self._locks.take(each.slice for each in left)
+                    work.locks.renew(held)
 
-    def _attempt(self, connection: Connection, goal: Goal, begun: float, again: int) -> Written:
-        with self._transaction(connection, goal) as entry:
-            if done := entry.written_by(self._run.run_id, goal.name):
-                return Written(done, entry.rows or 0)
-            if newer := self._superseded_by(entry):
-                note = f"superseded: {newer}; nothing was written"
-                return Written(Step(name=goal.name, action="Rewrite", seconds=_since(begun), note=note), 0, True)
+
+@dataclass
+class _Attempt:
+    """One beginning of a target."""
+
+    work: Work
+    connection: Connection
+    goal: Goal
+    not_due: NotDue
+    begun: float
+    again: int
+    held: int
+    """The locks' generation under which it began."""
+    stage: stage.Stage | None = field(default=None, init=False)
+
+    def write(self) -> Written:
+        """Stage the source, decide, and write: in one transaction, or, for Swap, in three steps."""
+        if self.goal.strategy in ("Auto", "Swap"):
+            drop_leftovers(self.connection, self.goal.slice)
+        with self._stage_dropped():
+            return self._write()
+
+    def _write(self) -> Written:
+        connection, goal = self.connection, self.goal
+        place = self._place()
+        outlives = isinstance(place, Partitions)
+        with transaction(self.work, connection, goal, locks_table=not outlives, again=self.again) as entry:
+            if nothing_to_do := self._look_at(entry):
+                return nothing_to_do
             wal = wal_bytes(connection)
             with doing(f"{goal.where}.query"):
-                source = stage.fill(connection, goal, self._row.data_timestamp)
-            strategy, why = choose(connection, goal.strategy)
-            destination = Destination(slice=goal.slice, key=goal.key, now=self._row.data_timestamp)
-            plan = strategy.plan(destination, source)
-            result = strategy.apply(plan)
-            step = Step(
-                name=goal.name,
-                action="Rewrite",
-                strategy=strategy.name,
-                seconds=_since(begun),
-                rows_inserted=result.inserted,
-                rows_updated=result.updated,
-                rows_deleted=result.deleted,
-                rows_unchanged=result.unchanged,
-                wal_bytes=wal_bytes(connection) - wal,
-                note=_note(why, plan, result, again),
+                self.stage = source = stage.fill(connection, goal, self.work.row.data_timestamp, outlives=outlives)
+            destination = Destination(slice=goal.slice, key=goal.key, now=self.work.row.data_timestamp)
+            choice = choose(
+                connection,
+                goal,
+                destination,
+                source,
+                swap_obstacle=place.sentence if isinstance(place, Obstacle) else None,
+                rows_before=entry.rows,
             )
-            ledger.write_slice(
-                connection, self._run, self._row, goal.slice, target=goal.name, rows=source.rows, step=step
-            )
-            self._locks.check()
-        return Written(step, source.rows)
+            account = Account(goal=goal, begun=self.begun, wal=wal, again=self.again, why=choice.why)
+            if choice.strategy is not None:
+                if outlives:
+                    lock_table(self.work, connection, goal)
+                return Written(self._write_here(choice, account), source.rows)
+        raise AssertionError("no slice can be swapped yet")
 
-    @contextmanager
-    def _transaction(self, connection: Connection, goal: Goal) -> Iterator[ledger.SliceRow]:
-        """Begin with the locks, so that whoever is in the way is met before the work is done; commit at the end."""
-        entry = self._patience.until_had(
-            f"a lock on {goal.table.qualified}",
-            lambda seconds: _begin(connection, goal, seconds),
-            lambda: holders_of_relation(connection, goal.table.oid, AGAINST_WRITES),
+    def _place(self) -> Partitions | Obstacle:
+        if self.goal.strategy in ("Auto", "Swap"):
+            return find_partitions(self.connection, self.goal.slice)
+        return Obstacle("another strategy was asked for")
+
+    def _write_here(self, choice: Choice, account: Account) -> Step:
+        assert choice.strategy is not None  # noqa: S101 (the caller has looked)
+        result = choice.strategy.apply(choice.plan)
+        step = account.step(self.connection, choice.strategy.name, choice.plan, result)
+        work = self.work
+        ledger.write_slice(
+            self.connection,
+            work.run,
+            work.row,
+            self.goal.slice,
+            target=self.goal.name,
+            rows=choice.plan.source.rows,
+            step=step,
         )
-        with _rolled_back_on_error(connection):
-            yield entry
-            connection.execute("COMMIT")
+        work.locks.check(self.held)
+        return step
+
+    def _look_at(self, entry: ledger.SliceRow) -> Written | None:
+        """Return what is to be said where the slice needs no writing."""
+        work, goal = self.work, self.goal
+        if done := entry.written_by(work.run.run_id, goal.name):
+            return Written(done, entry.rows or 0)
+        if newer := self._superseded_by(entry):
+            note = f"superseded: {newer}; nothing was written"
+            seconds = round(time.monotonic() - self.begun, 3)
+            return Written(Step(name=goal.name, action="Rewrite", seconds=seconds, note=note), 0, is_superseded=True)
+        if sentence := self.not_due(goal, entry):
+            return Written(Step(name=goal.name, action="Rewrite", note=sentence), entry.rows or 0, is_due=False)
+        return None
 
     def _superseded_by(self, entry: ledger.SliceRow) -> str | None:
-        if entry.data_timestamp is None or entry.data_timestamp <= self._row.data_timestamp:
+        ours = self.work.row.data_timestamp
+        if entry.data_timestamp is None or entry.data_timestamp <= ours:
             return None
         return (
             f"the slice holds data of {format_precise(entry.data_timestamp)}, newer than this run's of "
-            f"{format_precise(self._row.data_timestamp)}"
+            f"{format_precise(ours)}"
         )
 
-
-def _begin(connection: Connection, goal: Goal, seconds: float) -> ledger.SliceRow:
-    """Begin the transaction and lock table and ledger row; the snapshot is taken when the table's lock is had."""
-    usual = connection.execute("SHOW lock_timeout").fetchone()
-    with _rolled_back_on_error(connection):
-        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE")
-        connection.execute(lock_timeout(seconds))
-        connection.execute(sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(goal.table.identifier))
-        entry = ledger.lock_slice(connection, goal.slice)
-        connection.execute("SELECT set_config('lock_timeout', %s, true)", usual)
-    return entry
-
-
-@contextmanager
-def _rolled_back_on_error(connection: Connection) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        if not connection.closed:
-            connection.rollback()
-        raise
+    @contextmanager
+    def _stage_dropped(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            if self.stage is not None and not self.connection.closed:
+                stage.drop(self.connection, self.stage)
 
 
 def _may_pass(error: Exception) -> bool:
@@ -166,18 +196,3 @@ def _cause(error: Exception) -> str:
     if not isinstance(error, psycopg.Error):
         return str(error)
     return f"another session wrote the same rows (SQLSTATE {error.sqlstate})"
-
-
-def _since(begun: float) -> float:
-    return round(time.monotonic() - begun, 3)
-
-
-def _note(why: str | None, plan: Plan, result: RewriteResult, again: int) -> str | None:
-    notes = [why, plan.note]
-    planned, done = (plan.inserts, plan.updates, plan.deletes), (result.inserted, result.updated, result.deleted)
-    if planned != done:
-        # A trigger or a row policy of the table has left rows out.
-        notes.append(f"the server wrote {sum(done)} rows of the {sum(planned)} that were to change")
-    if again:
-        notes.append(f"begun again {again} times, since other sessions wrote the same rows")
-    return "; ".join(note for note in notes if note) or None

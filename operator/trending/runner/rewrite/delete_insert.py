@@ -7,7 +7,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from trending.runner.rewrite.strategy import Destination, Plan, RewriteResult, insert_rows
+from trending.runner.rewrite.strategy import Destination, Plan, RewriteResult, insert_rows, plan_all_anew
 from trending.runner.stage import Stage
 
 Connection = psycopg.Connection[Any]
@@ -24,19 +24,7 @@ class DeleteInsert:
 
     def plan(self, target: Destination, source: Stage) -> Plan:
         """Count the slice's rows: all of them go, all of the stage's come."""
-        count = sql.SQL("SELECT count(*) FROM {} AS target WHERE {}").format(
-            target.table.identifier, target.slice.condition("target")
-        )
-        row = self._connection.execute(count).fetchone()
-        lacking = [
-            column.name
-            for column in target.table.columns.values()
-            if column.name not in source.columns and column.name != source.stamp and not column.is_servers
-        ]
-        note = f"columns that the query does not return have their defaults: {', '.join(lacking)}" if lacking else None
-        return Plan(
-            destination=target, source=source, inserts=source.rows, updates=0, deletes=row[0] if row else 0, note=note
-        )
+        return plan_all_anew(self._connection, target, source)
 
     def apply(self, plan: Plan) -> RewriteResult:
         """Delete the slice, then insert the stage."""

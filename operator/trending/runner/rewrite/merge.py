@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
 from trending.runner.failure import ConfigurationError
+from trending.runner.rewrite.columns import all_of, c, differs, numbered, numbers
 from trending.runner.rewrite.strategy import Destination, Plan, RewriteResult, insert_rows
 from trending.runner.stage import Stage
 
@@ -44,7 +44,7 @@ class Merge:
         """Write the differences into a temporary table. Raises ConfigurationError for a key that is none."""
         self._check_key(target)
         changes = sql.Identifier("pg_temp", f"trending_changes_{secrets.token_hex(4)}")
-        number = _numbers(source)
+        number = numbers(source)
         key = [number[name] for name in target.key]
         self._connection.execute(
             _CHANGES.format(
@@ -52,24 +52,30 @@ class Merge:
                 table=target.table.identifier,
                 stage=source.identifier,
                 slice=target.slice.condition("target"),
-                columns=sql.SQL(", ").join(
-                    sql.SQL("{} AS {}").format(sql.Identifier(name), _c(at)) for name, at in number.items()
+                columns=numbered(source),
+                old_key=sql.SQL(", ").join(sql.SQL("old.{} AS {}").format(c(at), _old(at)) for at in key),
+                new_columns=sql.SQL(", ").join(sql.SQL("new.{}").format(c(at)) for at in number.values()),
+                same_key=all_of(sql.SQL("old.{0} = new.{0}").format(c(at)) for at in key),
+                differs=differs(
+                    target,
+                    source,
+                    lambda name: sql.SQL("old.{}").format(c(number[name])),
+                    lambda name: sql.SQL("new.{}").format(c(number[name])),
                 ),
-                old_key=sql.SQL(", ").join(sql.SQL("old.{} AS {}").format(_c(at), _old(at)) for at in key),
-                new_columns=sql.SQL(", ").join(sql.SQL("new.{}").format(_c(at)) for at in number.values()),
-                same_key=_all(sql.SQL("old.{0} = new.{0}").format(_c(at)) for at in key),
-                differs=_differs(target, source),
             )
         )
         self._connection.execute(sql.SQL("ANALYZE {}").format(changes))
         count = sql.SQL("SELECT kind::text, count(*) FROM {} GROUP BY kind").format(changes)
         counts = dict(self._connection.execute(count).fetchall())
+        inserts, updates, deletes = (counts.get(kind, 0) for kind in ("i", "u", "d"))
         return Plan(
             destination=target,
             source=source,
-            inserts=counts.get("i", 0),
-            updates=counts.get("u", 0),
-            deletes=counts.get("d", 0),
+            inserts=inserts,
+            updates=updates,
+            deletes=deletes,
+            before=source.rows - inserts + deletes,
+            vanishing=deletes,
             changes=changes,
         )
 
@@ -79,7 +85,7 @@ class Merge:
             deleted=self._delete(plan) if plan.deletes else 0,
             updated=self._update(plan) if plan.updates else 0,
             inserted=self._insert(plan) if plan.inserts else 0,
-            unchanged=plan.source.rows - plan.updates - plan.inserts,
+            unchanged=plan.source.rows - (plan.updates or 0) - plan.inserts,
         )
 
     def _delete(self, plan: Plan) -> int:
@@ -90,9 +96,9 @@ class Merge:
 
     def _update(self, plan: Plan) -> int:
         target, source = plan.destination, plan.source
-        number = _numbers(source)
+        number = numbers(source)
         assignments = [
-            sql.SQL("{} = changes.{}").format(sql.Identifier(name), _c(number[name])) for name in source.compared
+            sql.SQL("{} = changes.{}").format(sql.Identifier(name), c(number[name])) for name in source.compared
         ]
         if source.stamp:
             assignments.append(sql.SQL("{} = {}::timestamptz").format(sql.Identifier(source.stamp), target.now))
@@ -103,7 +109,7 @@ class Merge:
 
     def _insert(self, plan: Plan) -> int:
         columns = sql.SQL(", ").join(
-            sql.SQL("{} AS {}").format(_c(at), sql.Identifier(name)) for name, at in _numbers(plan.source).items()
+            sql.SQL("{} AS {}").format(c(at), sql.Identifier(name)) for name, at in numbers(plan.source).items()
         )
         rows = sql.SQL("(SELECT {} FROM {} WHERE kind = 'i') AS staged").format(columns, plan.changes)
         return insert_rows(self._connection, plan, rows)
@@ -118,7 +124,7 @@ class Merge:
         ).format(
             target.table.identifier,
             target.slice.condition("target"),
-            _all(sql.SQL("{} IS NOT NULL").format(name) for name in names),
+            all_of(sql.SQL("{} IS NOT NULL").format(name) for name in names),
             sql.SQL(", ").join(names),
         )
         if row := self._connection.execute(query).fetchone():
@@ -131,8 +137,8 @@ class Merge:
 def _same_row(plan: Plan) -> sql.Composed:
     """Return the condition for the row that the join saw: by its place, and by key and slice, since a place may by now
     have been given to another row."""
-    target, number = plan.destination, _numbers(plan.source)
-    same_key = _all(
+    target, number = plan.destination, numbers(plan.source)
+    same_key = all_of(
         sql.SQL("target.{} IS NOT DISTINCT FROM changes.{}").format(sql.Identifier(name), _old(number[name]))
         for name in target.key
     )
@@ -141,30 +147,5 @@ def _same_row(plan: Plan) -> sql.Composed:
     )
 
 
-def _differs(target: Destination, source: Stage) -> sql.Composable:
-    number = _numbers(source)
-    tests = [
-        sql.SQL(
-            "old.{0}::text IS DISTINCT FROM new.{0}::text"
-            if target.table.columns[name].lacks_equality
-            else "old.{0} IS DISTINCT FROM new.{0}"
-        ).format(_c(number[name]))
-        for name in source.compared
-    ]
-    return sql.SQL(" OR ").join(tests) if tests else sql.SQL("false")
-
-
-def _numbers(source: Stage) -> dict[str, int]:
-    return {name: at for at, name in enumerate(source.columns, start=1)}
-
-
-def _c(number: int) -> sql.Identifier:
-    return sql.Identifier(f"c{number}")
-
-
 def _old(number: int) -> sql.Identifier:
     return sql.Identifier(f"old{number}")
-
-
-def _all(conditions: Iterable[sql.Composable]) -> sql.Composed:
-    return sql.SQL(" AND ").join(conditions)

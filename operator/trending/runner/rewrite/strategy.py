@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import psycopg
 from psycopg import sql
 
+from trending.runner.rewrite.columns import all_of, c, numbers
 from trending.runner.slices import Slice
 from trending.runner.stage import Stage
 from trending.runner.table import Table
@@ -38,8 +39,13 @@ class Plan:
     destination: Destination
     source: Stage
     inserts: int
-    updates: int
+    updates: int | None
+    """None where only the writing tells."""
     deletes: int
+    before: int
+    """Rows of the slice as it is."""
+    vanishing: int
+    """Those of them whose key the source does not have."""
     changes: sql.Identifier | None = None
     """Where a strategy has written down which rows change; it ends with the transaction."""
     note: str | None = None
@@ -70,6 +76,65 @@ class Strategy(Protocol):
     def apply(self, plan: Plan) -> RewriteResult:
         """Change it."""
         ...
+
+
+def defaulted_columns(target: Destination, source: Stage) -> list[str]:
+    """Return the columns that a row written anew gets from the table's defaults, since nothing else gives them."""
+    return [
+        column.name
+        for column in target.table.columns.values()
+        if column.name not in source.columns and column.name != source.stamp and not column.is_servers
+    ]
+
+
+def plan_all_anew(connection: Connection, target: Destination, source: Stage) -> Plan:
+    """Return the plan of a strategy that writes every row anew: all of the slice's go, all of the stage's come."""
+    met = meet(connection, target, source)
+    lacking = defaulted_columns(target, source)
+    return Plan(
+        destination=target,
+        source=source,
+        inserts=source.rows,
+        updates=0,
+        deletes=met.before,
+        before=met.before,
+        vanishing=met.before - met.kept,
+        note=f"columns that the query does not return have their defaults: {', '.join(lacking)}" if lacking else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Met:
+    """How slice and stage meet."""
+
+    before: int
+    """Rows of the slice."""
+    kept: int
+    """Those of them whose key the stage has too."""
+
+
+_MEET: Final = sql.SQL("""
+    SELECT count(*), count(new.present)
+    FROM (SELECT {columns} FROM {table} AS target WHERE {slice}) AS old
+    LEFT JOIN (SELECT true AS present, {columns} FROM {stage}) AS new ON {same_key}
+""")
+
+
+def meet(connection: Connection, target: Destination, source: Stage) -> Met:
+    """Count the slice's rows, and those whose key stays: one hash join on the key alone."""
+    number = numbers(source)
+    key = [number[name] for name in target.key]
+    query = _MEET.format(
+        columns=sql.SQL(", ").join(
+            sql.SQL("{} AS {}").format(sql.Identifier(name), c(number[name])) for name in target.key
+        ),
+        table=target.table.identifier,
+        slice=target.slice.condition("target"),
+        stage=source.identifier,
+        same_key=all_of(sql.SQL("old.{0} = new.{0}").format(c(at)) for at in key),
+    )
+    before, kept = connection.execute(query).fetchone() or (0, 0)
+    return Met(before=before, kept=kept)
 
 
 def insert_rows(connection: Connection, plan: Plan, rows: sql.Composable) -> int:

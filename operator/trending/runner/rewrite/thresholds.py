@@ -1,0 +1,42 @@
+"""Where one strategy becomes cheaper than another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+
+Connection = psycopg.Connection[Any]
+
+IN_PARTITIONS: Final = "merge_below/partitioned"
+IN_A_PLAIN_TABLE: Final = "merge_below/plain"
+
+DEFAULTS: Final = {IN_PARTITIONS: 0.11, IN_A_PLAIN_TABLE: 0.30}
+"""Shares of changed rows (of the larger of slice and source, 0 to 1) up to which Merge is the cheaper one.
+
+`merge_below/partitioned`, against Swap: measured with PostgreSQL 15.18 on two cores, 4 M rows a slice, six indexes.
+Merge took 28.8 s at 10 % (27 s of CPU), Swap 34 to 47 s (31 s of CPU) at any share: they cross at 10 to 12 %.
+`merge_below/plain`, against DeleteInsert: likewise, 12 M rows in one table. Merge took 44 s of CPU at 10 % and 161 s at
+60 %; DeleteInsert 178 s in its first run after a load and about half of that in the steady state, which is what
+counts for a table that is rewritten again and again: they cross at about 30 %.
+"""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A share of changed rows, 0 to 1, and where it is from."""
+
+    share: float
+    is_measured: bool = False
+    """By `trending bench`, on this database."""
+
+
+def read_threshold(connection: Connection, name: str) -> Threshold:
+    """Return what `trending bench` measured on this database, where it has and the role may read it, or the default."""
+    query = "SELECT coalesce(has_table_privilege(to_regclass('trending.threshold'), 'SELECT'), false)"
+    if connection.execute(query).fetchone() == (True,):
+        row = connection.execute("SELECT value FROM trending.threshold WHERE name = %s", [name]).fetchone()
+        if row is not None:
+            return Threshold(row[0], is_measured=True)
+    return Threshold(DEFAULTS[name])
