@@ -1,0 +1,112 @@
+"""The exchange: the old partitions go, the new ones take their places and names, all under one short lock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from trending.runner.failure import RunError
+from trending.runner.patience import lock_timeout
+from trending.runner.rewrite.swap.build import Built, BuiltLeaf
+from trending.runner.rewrite.swap.furnish import Rename
+from trending.runner.rewrite.swap.names import BOUND
+from trending.runner.rewrite.swap.partitions import find_partitions
+from trending.runner.rewrite.swap.tree import Obstacle
+
+Connection = psycopg.Connection[Any]
+
+_LEAST: Final = 0.001
+"""Seconds that a lock is waited for at least: 0 would be for ever."""
+
+# By functions that look at the catalog as it is, whatever the transaction's snapshot.
+_SAME: Final = "SELECT to_regclass(%s)::oid = %s AND pg_get_partition_constraintdef(%s) IS NOT DISTINCT FROM %s"
+
+
+class ChangedError(RunError):
+    """The partitions are not what they were when the new ones were built: begin again."""
+
+
+def exchange(connection: Connection, built: Built, *, lock_seconds: float) -> None:
+    """Put the new partitions in the places of the old ones, within the caller's transaction; the old ones are dropped.
+
+    Readers of the whole table wait from the first lock to the caller's commit, and while the locks are waited for:
+    `lock_seconds` in all. Raises LockNotAvailable where somebody is in the way, ChangedError where somebody has changed
+    the partitions since; the transaction is as before then.
+    """
+    usual = connection.execute("SHOW lock_timeout").fetchone()
+    with connection.transaction():
+        _check(connection, built)
+        _lock(connection, built, lock_seconds)
+        _check_locked(connection, built)
+        # One message: no round trips under the lock.
+        connection.execute(sql.SQL("; ").join(_statements(built)))
+        connection.execute("SELECT set_config('lock_timeout', %s, true)", usual)
+
+
+def _check(connection: Connection, built: Built) -> None:
+    now = find_partitions(connection, built.partitions.slice)
+    if isinstance(now, Obstacle):
+        raise ChangedError(f"{built.partitions.slice} can no longer be swapped: {now.sentence}")
+    if now != built.partitions:
+        raise ChangedError(f"the partitions of {built.partitions.slice} were changed while new ones were built")
+
+
+def _lock(connection: Connection, built: Built, seconds: float) -> None:
+    """Lock from above, as readers do, so that they and we do not wait for each other's locks."""
+    until = time.monotonic() + seconds
+    tables = [parent.identifier for parent in built.partitions.parents]
+    tables += [table for leaf in built.leaves for table in (leaf.leaf.identifier, leaf.identifier)]
+    for table in tables:
+        connection.execute(lock_timeout(max(_LEAST, until - time.monotonic())))
+        connection.execute(sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(table))
+
+
+def _check_locked(connection: Connection, built: Built) -> None:
+    for leaf in built.leaves:
+        node = leaf.leaf.node
+        row = connection.execute(_SAME, [node.qualified, node.oid, node.oid, leaf.leaf.constraint]).fetchone()
+        if row != (True,):
+            raise ChangedError(f"partition {node.qualified} was changed while a new one was built")
+
+
+def _statements(built: Built) -> Iterator[sql.Composed]:
+    for leaf in built.leaves:
+        yield sql.SQL("DROP TABLE {}").format(leaf.leaf.identifier)
+    # The DEFAULT partition last: it would be read when another one is attached beside it.
+    for leaf in sorted(built.leaves, key=lambda leaf: leaf.leaf.node.is_default):
+        yield from _put(leaf)
+
+
+def _put(leaf: BuiltLeaf) -> Iterator[sql.Composed]:
+    old = leaf.leaf
+    yield sql.SQL("ALTER TABLE {} ATTACH PARTITION {} {}").format(
+        old.parent.identifier,
+        leaf.identifier,
+        sql.SQL(old.bound),
+    )
+    yield sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(leaf.identifier, sql.Identifier(BOUND))
+    yield _autovacuum(leaf)
+    yield sql.SQL("COMMENT ON TABLE {} IS {}").format(leaf.identifier, sql.Literal(old.definition.comment))
+    for rename in leaf.renames:
+        yield _rename(rename, leaf)
+    yield sql.SQL("ALTER TABLE {} RENAME TO {}").format(leaf.identifier, sql.Identifier(old.node.name))
+
+
+def _autovacuum(leaf: BuiltLeaf) -> sql.Composed:
+    for option in leaf.leaf.definition.options:
+        name, _, value = option.partition("=")
+        if name == "autovacuum_enabled":
+            return sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = {})").format(leaf.identifier, sql.Literal(value))
+    return sql.SQL("ALTER TABLE {} RESET (autovacuum_enabled)").format(leaf.identifier)
+
+
+def _rename(rename: Rename, leaf: BuiltLeaf) -> sql.Composed:
+    built, wanted = sql.Identifier(rename.built), sql.Identifier(rename.wanted)
+    if rename.kind == "CONSTRAINT":
+        return sql.SQL("ALTER TABLE {} RENAME CONSTRAINT {} TO {}").format(leaf.identifier, built, wanted)
+    thing = sql.Identifier(rename.schema, rename.built)
+    return sql.SQL("ALTER {} {} RENAME TO {}").format(sql.SQL(rename.kind), thing, wanted)
