@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "freshness": "trending.cli.freshness",
     "migrate": "trending.cli.migrate",
     "next": "trending.cli.next",
+    "plan": "trending.cli.plan",
     "run": "trending.cli.run",
 }
 """Where each subcommand is: a module whose `command` it is."""

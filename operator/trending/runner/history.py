@@ -1,0 +1,82 @@
+"""What earlier runs of a schedule took, from the ledger: what the next one is expected to take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Final
+
+import psycopg
+from pydantic import TypeAdapter
+
+from trending.api.status import Step, StepAction
+
+Connection = psycopg.Connection[Any]
+
+_RUNS: Final = 20
+"""How many of the newest runs are looked at: an older one tells little of today's data."""
+
+_STEPS: Final = """
+    SELECT coalesce(report->'steps', '[]') FROM trending.run
+    WHERE namespace = %s AND schedule = %s ORDER BY started_at DESC LIMIT %s
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a step is expected to take; medians, None where nothing is known."""
+
+    seconds: float | None = None
+    wal_bytes: int | None = None
+    """Others' writing meanwhile is counted with it."""
+    runs: int = 0
+    """How many earlier steps it rests on."""
+
+
+class History:
+    """The steps of a schedule's newest runs."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        """`steps` in any order; those that were not done, or wrote nothing since they were superseded, do not count."""
+        self._steps = [step for step in steps if step.seconds is not None and (step.mode or step.strategy)]
+
+    def estimate(self, action: StepAction, name: str, how: str | None, *, changes: int | None = None) -> Estimate:
+        """Return what this step is expected to take when it is done in this mode or by this strategy (`how`).
+
+        With `changes`, the number of rows that are to change, the WAL of a Merge is that of a row changed, times that
+        number: it is what the WAL depends on.
+        """
+        steps = [
+            step
+            for step in self._steps
+            if (step.action, step.name) == (action, name) and how in (step.mode, step.strategy)
+        ]
+        if not steps:
+            return Estimate()
+        seconds = round(median(step.seconds for step in steps if step.seconds is not None), 3)
+        return Estimate(seconds=seconds, wal_bytes=_wal_bytes(steps, changes), runs=len(steps))
+
+
+def read_history(connection: Connection, *, namespace: str, schedule: str) -> History:
+    """Read what the ledger knows of this schedule's runs."""
+    rows = connection.execute(_STEPS, [namespace, schedule, _RUNS]).fetchall()
+    of_runs = TypeAdapter(list[list[Step]]).validate_python([steps for (steps,) in rows])
+    return History([step for steps in of_runs for step in steps])
+
+
+def _wal_bytes(steps: Sequence[Step], changes: int | None) -> int | None:
+    known = [step for step in steps if step.wal_bytes is not None]
+    if not known:
+        return None
+    if changes is not None and known[0].strategy in ("Merge", "Upsert"):
+        rates = [(step.wal_bytes or 0) / rows for step in known if (rows := _changed(step))]
+        if rates and changes:
+            return round(median(rates) * changes)
+        idle = [step for step in known if not _changed(step)]
+        known = idle or known if not changes else known
+    return round(median(step.wal_bytes or 0 for step in known))
+
+
+def _changed(step: Step) -> int:
+    return sum(rows or 0 for rows in (step.rows_inserted, step.rows_updated, step.rows_deleted))
