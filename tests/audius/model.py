@@ -1,12 +1,14 @@
 """Audius trending in plain Python: from the rows of the base tables to the views' rows and the scores, exactly.
 
 Independent of the project's SQL, and written for the eye, not for speed: integers and fractions all the way, decimals
-of 60 digits only for the one power that is no fraction. Timestamps are naive and in UTC, as in the tables.
+of 60 digits only for the power and the logarithm, which are no fractions. Timestamps are naive and in UTC, as in the
+tables.
 """
 
 from __future__ import annotations
 
 import calendar
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -17,8 +19,11 @@ from functools import cache
 
 LISTEN, WINDOW_REPOST, WINDOW_SAVE, REPOST, SAVE = 1, 50, 1, Fraction(1, 4), Fraction(1, 100)  # N, F, O, r, i
 DECAY, MIN_FOLLOWERS = 100_000, 3  # q, y
-DAYS = {"week": 7, "month": 30}
+DAYS = {"week": 7, "month": 30, "year": 365}
 TIME_RANGES = ("week", "month", "allTime")
+
+Scores = dict[tuple[int, str], tuple[str | None, Decimal]]
+"""Genre (None for playlists) and score by track or playlist and time range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,28 @@ class Like:
 
 
 @dataclass(frozen=True, slots=True)
+class Playlist:
+    """A row of playlists."""
+
+    playlist_id: int
+    owner_id: int
+    is_private: bool
+    is_current: bool
+    is_delete: bool
+    created_at: datetime
+    release_date: datetime | None
+    contents: object  # JSON
+
+    @property
+    def entries(self) -> int:
+        """How many tracks it lists; none where they are no list."""
+        listed = self.contents.get("track_ids") if isinstance(self.contents, dict) else None
+        return len(listed) if isinstance(listed, list) else 0
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
-    """The base tables, as far as tracks' scores depend on them."""
+    """The base tables, as far as scores depend on them."""
 
     tracks: list[Track]
     plays: list[tuple[int, datetime]]
@@ -64,6 +89,8 @@ class Tables:
     follower_counts: dict[int, int | None]
     play_counts: dict[int, int | None]
     totals: dict[int, tuple[int, int]]  # reposts, saves
+    playlists: list[Playlist]
+    playlist_totals: dict[int, tuple[int, int]]  # reposts, saves
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +194,25 @@ def _of_tracks(likes: Iterable[Like]) -> list[Like]:
     return [like for like in likes if like.type == "track" and like.is_current and not like.is_delete]
 
 
-def window_score(params: TrendingParams, plays: IntervalPlays, time_range: str, now: datetime) -> Decimal:
-    """The pnagD score of a track over the last week or month."""
-    if params.owner_follower_count is not None and params.owner_follower_count < MIN_FOLLOWERS:
+def multiplier(karma: int, version: str) -> Decimal:
+    """What a track's base is multiplied by in this version: its karma, or a logarithm of it."""
+    if version == "pnagD":
+        return Decimal(karma)
+    assert version == "AnlGe"
+    with localcontext(prec=60):
+        return 1 + Decimal(1 + karma).log10()
+
+
+def is_held_back(owner_follower_count: int | None) -> bool:
+    """Whether the owner is known to have too few followers for a score."""
+    return owner_follower_count is not None and owner_follower_count < MIN_FOLLOWERS
+
+
+def window_score(
+    params: TrendingParams, plays: IntervalPlays, time_range: str, now: datetime, version: str = "pnagD"
+) -> Decimal:
+    """The score of a track over the last week or month."""
+    if is_held_back(params.owner_follower_count):
         return Decimal(0)
     listens, reposts, saves = {
         "week": (plays.week_listen_counts, params.repost_week_count, params.save_week_count),
@@ -177,15 +220,16 @@ def window_score(params: TrendingParams, plays: IntervalPlays, time_range: str, 
     }[time_range]
     window = LISTEN * listens + WINDOW_REPOST * reposts + WINDOW_SAVE * saves
     base = window + REPOST * params.repost_count + SAVE * params.save_count
-    return _decimal(base * params.karma) * decay(age_in_days(params.release_date, plays.created_at, now), time_range)
+    left = decay(age_in_days(params.release_date, plays.created_at, now), time_range)
+    return product(base, multiplier(params.karma, version), left)
 
 
-def all_time_score(params: TrendingParams, play_count: int | None) -> Decimal:
-    """The pnagD score of a track over all time; `play_count` is that of its aggregate_plays row."""
-    if params.owner_follower_count is not None and params.owner_follower_count < MIN_FOLLOWERS:
+def all_time_score(params: TrendingParams, play_count: int | None, version: str = "pnagD") -> Decimal:
+    """The score of a track over all time; `play_count` is that of its aggregate_plays row."""
+    if is_held_back(params.owner_follower_count):
         return Decimal(0)
     base = LISTEN * (play_count or 0) + REPOST * params.repost_count + SAVE * params.save_count
-    return _decimal(base * params.karma)
+    return product(base, multiplier(params.karma, version))
 
 
 def age_in_days(release_date: datetime | None, created_at: datetime, now: datetime) -> int:
@@ -206,45 +250,54 @@ def decay(age: int, time_range: str) -> Decimal:
         return max(Decimal(1) / DECAY, Decimal(DECAY) ** _decimal(exponent))
 
 
+def product(base: Fraction | int, *factors: Decimal) -> Decimal:
+    """The base times the factors, to 60 digits."""
+    with localcontext(prec=60):
+        return math.prod(factors, start=_decimal(base))
+
+
 def _decimal(number: Fraction | int) -> Decimal:
     with localcontext(prec=60):
         return Decimal(Fraction(number).numerator) / Decimal(Fraction(number).denominator)
 
 
 def expected_scores(
-    tables: Tables, now: datetime, time_ranges: Collection[str] = TIME_RANGES
-) -> dict[tuple[int, str], tuple[str | None, Decimal]]:
+    tables: Tables, now: datetime, time_ranges: Collection[str] = TIME_RANGES, version: str = "pnagD"
+) -> Scores:
     """Genre and score of each track and time range, by (track_id, time_range), all as of `now` (naive, UTC)."""
     params_of, plays_of = trending_params(tables, now), interval_plays(tables, now)
-    expected: dict[tuple[int, str], tuple[str | None, Decimal]] = {}
+    expected: Scores = {}
     for track_id, params in params_of.items():
         for time_range in time_ranges:
             if time_range != "allTime":
-                score = window_score(params, plays_of[track_id], time_range, now)
+                score = window_score(params, plays_of[track_id], time_range, now, version)
             elif track_id in tables.play_counts:
-                score = all_time_score(params, tables.play_counts[track_id])
+                score = all_time_score(params, tables.play_counts[track_id], version)
             else:
                 continue
             expected[track_id, time_range] = (params.genre, score)
     return expected
 
 
-def differences(
-    expected: dict[tuple[int, str], tuple[str | None, Decimal]], rows: Iterable[tuple[int, str | None, str, float]]
-) -> list[str]:
-    """What is wrong with rows of (track_id, genre, time_range, score): a sentence each, none where all is right.
+def differences(expected: Scores, rows: Iterable[tuple[int, str | None, str, float]]) -> list[str]:
+    """What is wrong with rows of (id, genre, time_range, score): a sentence each, none where all is right.
 
     Right is a score within a relative 1e-9 of the expected one, and exactly zero where that is zero.
     """
     found: list[str] = []
     missing = dict(expected)
-    for track_id, genre, time_range, score in rows:
-        if (track_id, time_range) not in missing:
-            found.append(f"track {track_id} {time_range}: a row too many")
+    for number, genre, time_range, score in rows:
+        if (number, time_range) not in missing:
+            found.append(f"{number} {time_range}: a row too many")
             continue
-        right_genre, right_score = missing.pop((track_id, time_range))
+        right_genre, right_score = missing.pop((number, time_range))
         if genre != right_genre:
-            found.append(f"track {track_id} {time_range}: genre {genre!r} instead of {right_genre!r}")
-        if abs(Decimal(score) - right_score) > abs(right_score) * Decimal("1e-9"):
-            found.append(f"track {track_id} {time_range}: score {score!r} instead of {right_score}")
-    return found + [f"track {track_id} {time_range}: no row" for track_id, time_range in missing]
+            found.append(f"{number} {time_range}: genre {genre!r} instead of {right_genre!r}")
+        if not is_near(score, right_score):
+            found.append(f"{number} {time_range}: score {score!r} instead of {right_score}")
+    return found + [f"{number} {time_range}: no row" for number, time_range in missing]
+
+
+def is_near(score: float, exact: Decimal) -> bool:
+    """Whether a stored score is the exact one to a relative billionth, zero being zero."""
+    return abs(Decimal(score) - exact) <= abs(exact) * Decimal("1e-9")

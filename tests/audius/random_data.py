@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -61,13 +61,27 @@ def fill_with_random_rows(
     tracks: int = 150,
     users: int = 50,
     plays: int = 4000,
+    playlists: int = 60,
 ) -> None:
     """Fill the empty tables of an Audius-shaped database.
 
     `now` is naive, in UTC, and what the clock will show when the data are used, give or take an hour.
     """
     make = _Generator(seed, now)
-    for table, rows in {
+    _copy(connection, _of_tracks(make, tracks, users, plays))
+    _copy(connection, _of_playlists(make, playlists, users))
+    connection.commit()
+
+
+def _copy(connection: psycopg.Connection[Any], tables: Mapping[str, Iterable[tuple[Any, ...]]]) -> None:
+    for table, rows in tables.items():
+        with connection.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+
+def _of_tracks(make: _Generator, tracks: int, users: int, plays: int) -> dict[str, list[tuple[Any, ...]]]:
+    return {
         "users": list(_users(make, users)),
         "aggregate_user": list(_followers(make, users)),
         "tracks": list(_tracks(make, tracks, users)),
@@ -86,11 +100,20 @@ def fill_with_random_rows(
         ],
         "reposts": list(_likes(make, tracks, users, 10 * tracks)),
         "saves": list(_likes(make, tracks, users, 10 * tracks)),
-    }.items():
-        with connection.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))) as copy:
-            for row in rows:
-                copy.write_row(row)
-    connection.commit()
+    }
+
+
+def _of_playlists(make: _Generator, playlists: int, users: int) -> dict[str, list[tuple[Any, ...]]]:
+    return {
+        "playlists": list(_playlists(make, playlists, users)),
+        "aggregate_playlist": [
+            (playlist, make.random.randint(0, 500), make.random.randint(0, 500))
+            for playlist in range(1, playlists + 1)
+            if make.chance(0.8)
+        ],
+        "reposts": list(_likes(make, playlists, users, 5 * playlists, kinds=[0, 4, 1])),
+        "saves": list(_likes(make, playlists, users, 5 * playlists, kinds=[0, 4, 1])),
+    }
 
 
 def _popular(make: _Generator, count: int) -> int:
@@ -125,13 +148,25 @@ def _tracks(make: _Generator, tracks: int, users: int) -> Rows:
             yield (*row[:3], "Former", *row[4:], False, False, False, None)
 
 
-def _likes(make: _Generator, tracks: int, users: int, count: int) -> Rows:
+def _playlists(make: _Generator, playlists: int, users: int) -> Rows:
+    for playlist in range(1, playlists + 1):
+        created = make.moment(oldest=make.random.choice([3, 12, 70, 900]))
+        released = make.random.choice([None, created, make.moment(oldest=40), make.moment(newest=-1, oldest=-30)])
+        tracks = [{"track": track} for track in range(make.random.choice([0, 2, 3, 3, 4, 30]))]
+        contents = make.random.choices([{"track_ids": tracks}, {}, {"track_ids": None}, [1, 2, 3]], [12, 1, 1, 1])[0]
+        row = (playlist, make.random.randint(1, users), f"playlist {playlist}", make.chance(0.2), make.chance(0.1))
+        yield (*row, make.chance(0.95), make.chance(0.05), created, released, json.dumps(contents))
+        if make.chance(0.2):  # what it was before an edit
+            yield (*row, False, False, created, released, json.dumps({"track_ids": [1, 2, 3]}))
+
+
+def _likes(make: _Generator, items: int, users: int, count: int, kinds: Sequence[int] = (8, 1, 1)) -> Rows:
     for _ in range(count):
-        kind = make.random.choices(["track", "playlist", "album"], [8, 1, 1])[0]
+        kind = make.random.choices(["track", "playlist", "album"], kinds)[0]
         created = make.moment(oldest=make.random.choice([10, 45, 500]))
         yield (
             make.random.randint(1, users),
-            _popular(make, tracks),
+            _popular(make, items),
             kind,
             created,
             make.chance(0.95),

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import psycopg
 
-from tests.audius.model import Like, Tables, Track
+from tests.audius.model import Like, Playlist, Tables, Track
 
 _TRACKS = """
 SELECT track_id, owner_id, genre, created_at, release_date, is_current, is_delete, is_unlisted, stem_of IS NOT NULL
@@ -16,6 +16,10 @@ _COMPLETE_USERS = """
 SELECT user_id, cover_photo, cover_photo_sizes, profile_picture, profile_picture_sizes, bio FROM users WHERE is_current
 """
 _REPOSTS = "SELECT user_id, repost_item_id, repost_type::text, created_at, is_current, is_delete FROM reposts"
+_PLAYLISTS = """
+SELECT playlist_id, playlist_owner_id, is_private, is_current, is_delete, created_at, release_date, playlist_contents
+FROM playlists
+"""
 _SAVES = "SELECT user_id, save_item_id, save_type::text, created_at, is_current, is_delete FROM saves"
 
 
@@ -40,5 +44,12 @@ def read_tables(connection: psycopg.Connection[Any]) -> Tables:
         totals={
             track_id: (reposts, saves)
             for track_id, reposts, saves in rows("SELECT track_id, repost_count, save_count FROM aggregate_track")
+        },
+        playlists=[Playlist(*row) for row in rows(_PLAYLISTS)],
+        playlist_totals={
+            playlist_id: (reposts, saves)
+            for playlist_id, reposts, saves in rows(
+                "SELECT playlist_id, repost_count, save_count FROM aggregate_playlist"
+            )
         },
     )
