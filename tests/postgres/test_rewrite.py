@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.postgres.boards import ANEW, NOW, OLD, STRATEGIES, rows, target, with_board
+from tests.postgres.boards import ANEW, IN_PLACE, NOW, OLD, STRATEGIES, board_for, rows, target
 from tests.postgres.runs import counts, ledger, own_target, report_of, run, spec, step_of
 from tests.postgres.server import Database
 
 
 @pytest.fixture
-def board(database: Database) -> Database:
-    return with_board(database)
+def board(database: Database, request: pytest.FixtureRequest) -> Database:
+    return board_for(database, request)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -85,7 +85,7 @@ def test_a_stamp_of_ones_own_is_set_instead(board: Database) -> None:
     assert rows(board, "computed_at, created_at") == [(NOW.date(), datetime(2001, 1, 1, tzinfo=UTC))]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", IN_PLACE)
 def test_the_whole_table_is_a_slice_too(database: Database, strategy: str) -> None:
     database.execute("CREATE TABLE hot (id int PRIMARY KEY, score int); INSERT INTO hot VALUES (1, 1), (2, 2)")
     ledger(database)
@@ -95,7 +95,7 @@ def test_the_whole_table_is_a_slice_too(database: Database, strategy: str) -> No
     assert database.execute("SELECT slice FROM trending.freshness") == [({},)]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", IN_PLACE)
 def test_generated_and_identity_columns_are_left_to_the_server(database: Database, strategy: str) -> None:
     database.execute(
         "CREATE TABLE hot (row_id bigint GENERATED ALWAYS AS IDENTITY, id int PRIMARY KEY, score int, "

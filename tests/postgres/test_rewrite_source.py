@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.postgres.boards import NOW, OLD, STRATEGIES, rows, target, with_board
+from tests.postgres.boards import NOW, OLD, STRATEGIES, board_for, rows, target
 from tests.postgres.runs import counts, ledger, own_target, report_of, run, spec
 from tests.postgres.server import Database
 
 
 @pytest.fixture
-def board(database: Database) -> Database:
-    return with_board(database)
+def board(database: Database, request: pytest.FixtureRequest) -> Database:
+    return board_for(database, request)
 
 
 def test_created_at_is_not_stamped_where_the_query_returns_it(board: Database) -> None:

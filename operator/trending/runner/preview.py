@@ -11,9 +11,9 @@ import psycopg
 from trending.runner import ledger, stage
 from trending.runner.failure import BadDataError, doing
 from trending.runner.goal import Goal
-from trending.runner.place import Obstacle, find_partitions
 from trending.runner.rewrite import Destination, choose
 from trending.runner.rewrite.merge import Merge
+from trending.runner.rewrite.swap import Obstacle, find_partitions
 from trending.runner.transaction import rolled_back_on_error
 
 Connection = psycopg.Connection[Any]

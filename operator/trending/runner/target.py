@@ -18,10 +18,11 @@ from trending.runner.failure import LostLocksError, doing
 from trending.runner.goal import Goal
 from trending.runner.locks import SliceLocks
 from trending.runner.patience import Patience
-from trending.runner.place import Obstacle, Partitions, drop_leftovers, find_partitions
 from trending.runner.progress import Progress
 from trending.runner.rewrite import Choice, Destination, choose
+from trending.runner.rewrite.swap import ChangedError, Obstacle, Partitions, drop_leftovers, find_partitions
 from trending.runner.stop import Stop
+from trending.runner.three_steps import Swapping
 from trending.runner.transaction import Work, lock_table, transaction
 from trending.runner.wal import wal_bytes
 from trending.runner.written import Account
@@ -68,8 +69,9 @@ class TargetWriter:
         """Rewrite the target.
 
         Begun again, at most three times, after a serialization failure or deadlock (class 40), after a 23505 (the stage
-        has no duplicates, so another session wrote the same key), and when the locks were lost, which are then taken
-        again. Raises RunError and psycopg.Error, with nothing written.
+        has no duplicates, so another session wrote the same key), where somebody changed the partitions that were to be
+        exchanged, and when the locks were lost, which are then taken again. Raises RunError and psycopg.Error, with
+        nothing written.
         """
         work = self._work
         begun, again = time.monotonic(), 0
@@ -78,7 +80,7 @@ class TargetWriter:
             held = work.locks.generation
             try:
                 return _Attempt(work, connection, goal, self._not_due, begun, again, held).write()
-            except (psycopg.OperationalError, psycopg.errors.UniqueViolation, LostLocksError) as error:
+            except (psycopg.OperationalError, psycopg.errors.UniqueViolation, LostLocksError, ChangedError) as error:
                 if again == _TIMES or not _may_pass(error):
                     raise
                 again += 1
@@ -133,7 +135,11 @@ class _Attempt:
                 if outlives:
                     lock_table(self.work, connection, goal)
                 return Written(self._write_here(choice, account), source.rows)
-        raise AssertionError("no slice can be swapped yet")
+        assert isinstance(place, Partitions)  # noqa: S101 (choose takes Swap only where there is no obstacle)
+        swapping = Swapping(
+            work=self.work, connection=connection, entry=entry, account=account, plan=choice.plan, held=self.held
+        )
+        return Written(swapping.swap(place), source.rows)
 
     def _place(self) -> Partitions | Obstacle:
         if self.goal.strategy in ("Auto", "Swap"):

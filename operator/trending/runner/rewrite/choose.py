@@ -95,21 +95,24 @@ class _Auto:
             before = self._rows_before()
             most = max(before, self.source.rows)
             share = sample.changes(source=self.source.rows, before=before) / most
-            if share > threshold.share:
+            if share > threshold.share and self._saves(before):
                 return self._anew(share, most, threshold, sample)
         merge = Merge(self.connection)
         plan = merge.plan(self.target, self.source)
         most = max(plan.before, self.source.rows)
         share = (plan.inserts + (plan.updates or 0) + plan.deletes) / most if most else 0.0
-        if obstacle is None and most > _SMALL and share > threshold.share + _JOIN:
+        saves = self._saves(plan.before) and most > _SMALL
+        if obstacle is None and saves and share > threshold.share + _JOIN:
             return self._anew(share, most, threshold, None)
         why = f"Auto took Merge: {_percent(share)} of {most:,} rows change"
         if share <= threshold.share:
             why += f", not above {_percent(threshold.share)}{_source(threshold)}"
         elif obstacle:
             why += f", and {obstacle}"
+        elif not saves:
+            why += ", which are few" if most <= _SMALL else ", into an empty slice"
         else:
-            why += ", which are few" if most <= _SMALL else f", hardly above {_percent(threshold.share)}"
+            why += f", hardly above {_percent(threshold.share)}"
         return Choice(plan=plan, strategy=merge, why=why)
 
     def _anew(self, share: float, most: int, threshold: Threshold, sample: Sample | None) -> Choice:
@@ -123,6 +126,11 @@ class _Auto:
             why += f"; Swap cannot be: {self.swap_obstacle}"
         plan = plan_all_anew(self.connection, self.target, self.source)
         return Choice(plan=plan, strategy=DeleteInsert(self.connection) if self.swap_obstacle else None, why=why)
+
+    def _saves(self, before: int) -> bool:
+        """Tell whether writing every row anew could save anything: an empty slice of a plain table is filled alike by
+        all."""
+        return before > 0 or self.swap_obstacle is None
 
     def _rows_before(self) -> int:
         """Return how many rows the slice has, nearly: this is for a guess."""
