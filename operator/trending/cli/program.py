@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 _COMMANDS: Final = {
+    "bench": "trending.cli.bench",
     "controller": "trending.cli.controller",
     "crd": "trending.cli.crd",
     "explain": "trending.cli.explain",
