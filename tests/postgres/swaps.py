@@ -16,7 +16,7 @@ from trending.runner.rewrite.swap import Built, Obstacle, Partitions, build, exc
 from trending.runner.slices import Slice, canonical_slice
 from trending.runner.stage import Stage
 from trending.runner.stop import Stop
-from trending.runner.table import look_up
+from trending.runner.table import Table, look_up
 
 Connection = psycopg.Connection[Any]
 
@@ -60,16 +60,14 @@ def why_not(database: Database, values: Mapping[str, Sequence[str]] = WEEK, *, t
 
 
 def staged(
-    connection: Connection, query: str, *, columns: Sequence[str] = COLUMNS, table: str = "scores", stamp: str | None
+    connection: Connection, query: str, *, columns: Sequence[str] = COLUMNS, table: Table, stamp: str | None
 ) -> Stage:
     """Make a stage as the runner does: with the table's types, for the session."""
     name = sql.Identifier("pg_temp", "stage")
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
     connection.execute(
-        sql.SQL("CREATE TEMPORARY TABLE {} AS SELECT {} FROM {} WITH NO DATA").format(
-            name, names, sql.Identifier(*table.split("."))
-        )
+        sql.SQL("CREATE TEMPORARY TABLE {} AS SELECT {} FROM {} WITH NO DATA").format(name, names, table.identifier)
     )
     insert = sql.SQL("INSERT INTO {} ({}) {}").format(name, names, sql.SQL(query))
     rows = connection.execute(insert).rowcount
@@ -90,7 +88,7 @@ def built(
     stamp: str | None = "created_at",
 ) -> Built:
     partitions = found(connection, values, table=table)
-    stage = staged(connection, query, columns=columns, table=table, stamp=stamp)
+    stage = staged(connection, query, columns=columns, table=partitions.slice.table, stamp=stamp)
     destination = Destination(slice=partitions.slice, key=KEY, now=NOW)
     return build(connection, partitions, destination, stage, run_id="run-1")
 
