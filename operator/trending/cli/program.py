@@ -12,6 +12,7 @@ _COMMANDS: Final = {
     "bench": "trending.cli.bench",
     "controller": "trending.cli.controller",
     "crd": "trending.cli.crd",
+    "demo": "trending.cli.demo",
     "explain": "trending.cli.explain",
     "freshness": "trending.cli.freshness",
     "migrate": "trending.cli.migrate",
