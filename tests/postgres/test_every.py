@@ -10,6 +10,7 @@ import pytest
 
 from tests.postgres.runs import identity, ledger, own_target, report_of, run, spec, step_of
 from tests.postgres.server import Database
+from tests.postgres.sides import Side, at_the_gate, gate
 from trending.api.document import Trigger
 from trending.report import Report
 
@@ -122,3 +123,19 @@ def test_a_target_without_every_is_due_at_every_slot(hot: Database) -> None:
     at_slot(hot, SLOT)
     whenever = {name: value for name, value in DAILY.items() if name != "every"}
     assert step_of(at_slot(hot, SLOT + timedelta(minutes=1), whenever), "daily").rows_updated == 1
+
+
+def test_of_two_runs_at_once_the_second_finds_it_is_not_due_any_more(hot: Database) -> None:
+    with gate(hot) as opened:
+        slow = {**DAILY, "query": "SELECT gate() AS score"}
+        first = Side(hot, spec(rewrite=[slow]), now=SLOT, who=replace(identity(), scheduled_time=SLOT))
+        at_the_gate(hot)
+        later = replace(identity(), scheduled_time=SLOT + HOUR)
+        second = Side(hot, spec(rewrite=[HOURLY, DAILY]), now=SLOT + HOUR, who=later)
+        second.heard.wait_for("waiting for slice")
+        opened.set()
+        assert step_of(first.report(), "daily").rows_inserted == 1
+        report = second.report()
+    assert "not due before 2026-11-24T06:00:00Z" in (step_of(report, "daily").note or "")
+    assert data_of(report) == {"hourly": SLOT + HOUR, "daily": SLOT}
+    assert report.message == "rewrote 1 target: 1 row inserted, 0 unchanged"

@@ -161,7 +161,8 @@ def test_a_killed_runner_leaves_no_lock_no_stage_and_no_half_slice(hot: Database
     assert hot.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
     assert hot.execute("SELECT count(*) FROM pg_class WHERE relname LIKE 'trending_stage%%'") == [(0,)]
     assert rows(hot) == [(1, 1)]
-    report = report_of(run(hot, spec(rewrite=[own_target(query="SELECT 5 AS id, 5 AS score")])))
+    other = own_target(query="SELECT 5 AS id, 5 AS score", maxDeletePercent=100)
+    report = report_of(run(hot, spec(rewrite=[other])))
     assert report.result == "Succeeded"
 
 

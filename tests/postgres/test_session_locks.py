@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.postgres.runs import Heard, ledger, own_target, report_of, run, spec, step_of
+from tests.postgres.runs import ledger, own_target, report_of, run, spec, step_of
 from tests.postgres.server import Database
-from trending.api.spec import TrendingScheduleSpec
-from trending.report import Report
+from tests.postgres.sides import Side, at_the_gate, gate
 
 ONE = spec(rewrite=[own_target(query="SELECT 1 AS id, 1 AS score")])
 TWO = spec(rewrite=[own_target(query="SELECT 1 AS id, 2 AS score")])
@@ -25,57 +21,6 @@ def hot(database: Database) -> Database:
     database.execute("CREATE TABLE hot (id int PRIMARY KEY, score float8)")
     ledger(database)
     return database
-
-
-@contextmanager
-def gate(database: Database) -> Iterator[threading.Event]:
-    """A lock that a query stops at (`gate()`), until the event is set."""
-    database.execute(
-        "CREATE FUNCTION gate() RETURNS int LANGUAGE plpgsql AS "
-        "$$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN 1; END $$"
-    )
-    opened = threading.Event()
-    with database.connect() as keeper:
-        keeper.execute("SELECT pg_advisory_xact_lock(1)")
-
-        def open_it() -> None:
-            opened.wait(30)
-            keeper.rollback()
-
-        opener = threading.Thread(target=open_it)
-        opener.start()
-        try:
-            yield opened
-        finally:
-            opened.set()
-            opener.join()
-
-
-class Side(threading.Thread):
-    """A run beside the test's own."""
-
-    def __init__(self, database: Database, wanted: TrendingScheduleSpec, *, now: datetime | None = None) -> None:
-        super().__init__()
-        self.heard = Heard()
-        self._database, self._wanted, self._now = database, wanted, now
-        self.start()
-
-    def run(self) -> None:
-        self._outcome = run(self._database, self._wanted, now=self._now, heard=self.heard)
-
-    def report(self, *, exit_code: int = 0) -> Report:
-        self.join()
-        return report_of(self._outcome, exit_code=exit_code)
-
-
-def at_the_gate(database: Database) -> None:
-    query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted"
-    waited = threading.Event()
-    for _ in range(600):
-        if database.execute(query) == [(1,)]:
-            return
-        waited.wait(0.05)
-    raise AssertionError("no run came to the gate")
 
 
 def test_a_second_writer_waits_for_the_first_and_is_right(hot: Database) -> None:

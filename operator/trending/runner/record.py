@@ -64,6 +64,11 @@ class Record:
         """What was done or tried, in order."""
         return [self._steps[due] for due in self._due if due in self._steps]
 
+    def done_step(self, action: StepAction, name: str) -> Step | None:
+        """Return the step of a view or target that was done."""
+        step = self._steps.get((action, name))
+        return step if step and step.seconds is not None else None
+
     def has_failed(self, action: StepAction, name: str) -> bool:
         """Tell whether this view or target has failed."""
         return (action, name) in self._failed

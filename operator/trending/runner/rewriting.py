@@ -111,7 +111,7 @@ class Rewriting:
     def _write(self, connection: Connection, goal: Goal) -> None:
         written = self._writer.write(connection, goal, [goal, *self._left])
         self._record.done(written.step, is_superseded=written.is_superseded)
-        if not written.is_superseded:
+        if written.is_due and not written.is_superseded:
             self._record.fresh[goal.name] = TargetReport(
                 name=goal.name, data_timestamp=self._row.data_timestamp, rows=written.rows
             )

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from trending.api.spec import Refresh, TrendingScheduleSpec
-from trending.api.status import StepAction
+from trending.api.status import Step, StepAction
 from trending.report import TargetReport
 from trending.runner import ledger
 from trending.runner.access import Access
@@ -21,6 +21,7 @@ from trending.runner.due import not_due
 from trending.runner.failure import ConfigurationError, RunError, doing, from_driver
 from trending.runner.goal import Goal, overlap, resolve, wish
 from trending.runner.locks import SliceLocks
+from trending.runner.maintenance import dead_rows, maintain, tell_statistics
 from trending.runner.migrate import ledger_is_there
 from trending.runner.patience import Patience
 from trending.runner.progress import Progress
@@ -30,6 +31,7 @@ from trending.runner.rewriting import Rewriting
 from trending.runner.session import Sessions
 from trending.runner.stop import Stop
 from trending.runner.target import TargetWriter
+from trending.runner.view import look_up_view
 
 Connection = psycopg.Connection[Any]
 
@@ -96,6 +98,10 @@ class _Run:
         # Where no target can be had, or is due, there is nothing to refresh for.
         if self._goals and self._refresh():
             self._rewrite(row)
+            # Whoever waits for the slices need not wait for this; a shared snapshot would keep dead rows alive.
+            self._locks.release()
+            if self._order.spec.database.maintenance == "Auto" and not self._record.was_stopped:
+                self._maintain()
 
     def _resolve(self, connection: Connection) -> None:
         """Look every target up. One that cannot be had fails alone."""
@@ -164,6 +170,7 @@ class _Run:
             patience=self._patience,
             stop=self._stop,
             progress=self._progress,
+            not_due=self._not_due,
         )
         Rewriting(
             self._goals,
@@ -176,6 +183,36 @@ class _Run:
             record=self._record,
             noting=self._noting,
         ).write_all(self._connected, parallelism=self._order.spec.database.parallelism)
+
+    def _maintain(self) -> None:
+        """VACUUM what was churned."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            return
+        tell_statistics(connection)
+        for index, refresh in enumerate(self._order.spec.refresh):
+            step = self._record.done_step("Refresh", refresh.materialized_view)
+            if step and step.mode == "Concurrent":
+                with self._only_remarked(step), doing("maintenance"):
+                    view = look_up_view(connection, refresh.materialized_view, where=f"spec.refresh[{index}]")
+                    self._maintain_one(connection, view.oid, step, written=None)
+        for oid in dict.fromkeys(goal.table.oid for goal in self._goals):
+            names = [goal.name for goal in self._goals if goal.table.oid == oid]
+            if steps := [step for name in names if (step := self._record.done_step("Rewrite", name))]:
+                with self._only_remarked(steps[-1]), doing("maintenance"):
+                    self._maintain_one(connection, oid, steps[-1], written=dead_rows(steps))
+
+    def _maintain_one(self, connection: Connection, oid: int, step: Step, *, written: int | None) -> None:
+        for sentence in maintain(connection, oid, written=written, stop=self._stop):
+            self._record.remark(step.action, step.name, sentence)
+
+    @contextmanager
+    def _only_remarked(self, step: Step) -> Iterator[None]:
+        """What the run is for is committed: whatever fails now is no more than a note."""
+        try:
+            yield
+        except (psycopg.Error, RunError) as error:
+            self._record.remark(step.action, step.name, f"not vacuumed: {self._explained(error)}")
 
     def _connected(self) -> Connection:
         """Return the connection that works, a new one where the last was lost."""
