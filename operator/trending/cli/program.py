@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "freshness": "trending.cli.freshness",
     "migrate": "trending.cli.migrate",
     "next": "trending.cli.next",
+    "partition": "trending.cli.partition",
     "plan": "trending.cli.plan",
     "run": "trending.cli.run",
 }
