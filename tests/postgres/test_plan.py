@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.postgres.boards import NOW, QUERY, SLICE, with_board
-from tests.postgres.runs import NAMESPACE, SCHEDULE, identity, ledger, own_target, report_of, run, spec_dict, start
+from tests.postgres.plans import findings, plan, planned, write
+from tests.postgres.runs import SCHEDULE, identity, ledger, own_target, report_of, run, spec_dict, start
 from tests.postgres.server import ADMIN, OWNER, Database
 from trending.api.spec import TrendingScheduleSpec
-
-Answer = dict[str, Any]
 
 FILLED = """
     INSERT INTO hot (board, kind, post_id, score) SELECT 'main', 'a', i, i FROM generate_series(1, 10) AS i;
@@ -47,27 +45,6 @@ def board(database: Database) -> Database:
 def board_spec(**fields: Any) -> dict[str, Any]:
     own = {"slice": SLICE, "query": QUERY, **fields.pop("target", {})}
     return spec_dict(rewrite=[own_target(**own)], **fields)
-
-
-def write(folder: Path, wanted: dict[str, Any]) -> Path:
-    path = folder / "schedule.yaml"
-    metadata = {"name": SCHEDULE, "namespace": NAMESPACE}
-    document = {"apiVersion": "trending.dev/v1", "kind": "TrendingSchedule", "metadata": metadata, "spec": wanted}
-    path.write_text(yaml.safe_dump(document))
-    return path
-
-
-def plan(database: Database, folder: Path, wanted: dict[str, Any], *more: str, exit_code: int = 0) -> Answer:
-    """What `trending plan -o json` answers, as the real command."""
-    process = start("plan", "-f", str(write(folder, wanted)), "-o", "json", *more, TRENDING_DATABASE_URI=database.uri)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (exit_code, ""), out + err
-    answer: Answer = json.loads(out)
-    return answer
-
-
-def findings(answer: Answer, level: str) -> list[str]:
-    return [f"{each['where']}: {each['sentence']}" for each in answer["preflight"] if each["level"] == level]
 
 
 def state(database: Database) -> list[Any]:
@@ -197,7 +174,7 @@ def test_a_source_that_a_run_would_refuse_fails_the_plan_with_the_same_sentence(
     assert outcome.exit_code == 2
     assert refused in outcome.report.message
     board.execute("INSERT INTO source VALUES ('a', 2, 1)")
-    assert "have the same key" in plan(board, tmp_path, board_spec(), exit_code=2)["rewrite"][0]["error"]
+    assert "have the same key" in planned(board, board_spec(), exit_code=2)["rewrite"][0]["error"]
 
 
 def test_a_target_whose_every_has_not_passed_is_not_due(board: Database, tmp_path: Path) -> None:

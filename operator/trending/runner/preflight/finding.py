@@ -10,6 +10,7 @@ from typing import Any, Literal
 import psycopg
 
 from trending.runner.failure import RunError, from_driver
+from trending.runner.preflight.rights import lacking_by
 from trending.runner.redact import Redactor
 
 Connection = psycopg.Connection[Any]
@@ -70,6 +71,8 @@ class Findings:
                 yield
         except RunError as error:
             self._note(where, error.with_answer(self.redactor))
+        except psycopg.errors.InsufficientPrivilege as error:
+            self.error(where, f"{lacking_by(connection, error)}: {self.redactor.driver_text(error)}")
         except psycopg.Error as error:
             if connection.closed:
                 raise

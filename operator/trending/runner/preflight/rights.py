@@ -44,6 +44,20 @@ def is_owner(connection: Connection, oid: int) -> bool:
     return bool(row and row[0])
 
 
+def lacking_by(connection: Connection, error: psycopg.errors.InsufficientPrivilege) -> str:
+    """Say which right is lacking where a name could not be looked up: USAGE on a schema, which the server's text alone
+    names."""
+    to = role(connection)
+    schema = (error.diag.message_primary or "").rpartition(" ")[2]
+    known = connection.execute(
+        "SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname = %s AND NOT has_schema_privilege(oid, 'USAGE')",
+        [schema],
+    ).fetchone()
+    if known:
+        return f"the role {to} may not use the schema {schema}: {grant(['USAGE'], f'SCHEMA {known[0]}', to)}"
+    return f"the role {to} lacks a right that it takes"
+
+
 def grant(privileges: Sequence[str], on: str, to: str) -> str:
     """Return the statement that gives rights; `on` and `to` as SQL has them."""
     return f"GRANT {', '.join(privileges)} ON {on} TO {to}"

@@ -26,6 +26,16 @@ _CONNECTIONS: Final = """
         (SELECT datconnlimit FROM pg_database WHERE datname = current_database()),
         (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database())
 """
+_NOT_SEARCHED: Final = """
+    SELECT n.nspname, quote_ident(n.nspname) FROM pg_namespace AS n
+    WHERE NOT has_schema_privilege(n.oid, 'USAGE') AND n.nspname IN (
+        SELECT CASE name WHEN '$user' THEN current_user::text ELSE name END
+        FROM (
+            SELECT replace(btrim(btrim(part), '"'), '""', '"') AS name
+            FROM unnest(string_to_array(current_setting('search_path'), ',')) AS part
+        ) AS named
+    )
+"""
 
 
 def check_server(connection: Connection, spec: TrendingScheduleSpec, findings: Findings) -> None:
@@ -34,6 +44,8 @@ def check_server(connection: Connection, spec: TrendingScheduleSpec, findings: F
         _check_version(connection, findings)
     with findings.within(connection, "database"):
         _check_temporary(connection, findings)
+    with findings.within(connection, "database"):
+        _check_search_path(connection, findings)
     with findings.within(connection, "spec.database.parallelism"):
         _check_connections(connection, spec, findings)
 
@@ -89,6 +101,17 @@ def _check_temporary(connection: Connection, findings: Findings) -> None:
         )
     else:
         findings.ok("database", "the role may make temporary tables")
+
+
+def _check_search_path(connection: Connection, findings: Findings) -> None:
+    """Look for schemas that names without one are not looked up in, though the search_path has them."""
+    to = role(connection)
+    for name, quoted in connection.execute(_NOT_SEARCHED).fetchall():
+        findings.warning(
+            "database",
+            f"the role {to} may not use the schema {name} of its search_path, so that nothing in it is found: "
+            f"{grant(['USAGE'], f'SCHEMA {quoted}', to)}",
+        )
 
 
 def _check_connections(connection: Connection, spec: TrendingScheduleSpec, findings: Findings) -> None:

@@ -16,7 +16,7 @@ from trending.runner.failure import from_driver
 from trending.runner.goal import Goal
 from trending.runner.preflight.finding import Findings
 from trending.runner.preflight.reads import Read, read_by
-from trending.runner.preflight.rights import grant, lacking_on_table, may_use_schema, role
+from trending.runner.preflight.rights import grant, lacking_by, lacking_on_table, role
 
 Connection = psycopg.Connection[Any]
 
@@ -66,7 +66,7 @@ def check_source(connection: Connection, goal: Goal, now: datetime, findings: Fi
         with connection.transaction():
             view = _as_view(connection, goal, now)
     except psycopg.errors.InsufficientPrivilege as error:
-        findings.error(where, f"{_schema_grant(connection, error)}: {findings.redactor.driver_text(error)}")
+        findings.error(where, f"{lacking_by(connection, error)}: {findings.redactor.driver_text(error)}")
         return None
     except psycopg.Error as error:
         if _may_pass(error, findings):
@@ -123,18 +123,6 @@ def _may_read(
         findings.error(where, f"the server cannot plan it: {findings.redactor.driver_text(error)}")
         return False
     return True
-
-
-def _schema_grant(connection: Connection, error: psycopg.Error) -> str:
-    """Say which schema's USAGE is lacking; the server's text is all that names it."""
-    to = role(connection)
-    schema = (error.diag.message_primary or "").rpartition(" ")[2]
-    known = connection.execute(
-        "SELECT nspname, quote_ident(nspname) FROM pg_namespace WHERE nspname = %s", [schema]
-    ).fetchone()
-    if known and not may_use_schema(connection, known[0]):
-        return f"the role {to} may not use the schema {schema}: {grant(['USAGE'], f'SCHEMA {known[1]}', to)}"
-    return f"the role {to} lacks a right that it takes"
 
 
 def _may_pass(error: psycopg.Error, findings: Findings) -> bool:
