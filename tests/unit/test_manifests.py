@@ -31,7 +31,7 @@ def test_each_copy_of_the_crd_is_what_the_models_say(copy: str, crd: str) -> Non
 
 
 def test_there_are_examples() -> None:
-    assert [path.name for path in EXAMPLES] == ["audius-hourly.yaml", "own-query.yaml"]
+    assert [path.name for path in EXAMPLES] == ["audius-hourly.yaml", "audius-more.yaml", "own-query.yaml"]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
