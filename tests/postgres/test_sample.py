@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from psycopg import sql
+from psycopg.rows import dict_row
 
-from tests.audius.model import TIME_RANGES, differences, expected_scores
+from tests.audius.model import differences
 from tests.audius.random_data import keeps_its_distance
+from tests.audius.rankings import TIME_RANGES_OF, expected_of_preset
 from tests.audius.tables import read_tables
 from tests.postgres.server import ADMIN, BINARIES, Database, PostgresServer
 from trending.presets import load_preset
@@ -123,7 +125,13 @@ def test_the_smallest_sample_loads(database: Database) -> None:
         "saves WHERE save_type = 'album'",
         "reposts WHERE repost_type = 'playlist'",
         "playlists WHERE jsonb_array_length(playlist_contents -> 'track_ids') < 3",
+        "playlists WHERE jsonb_array_length(playlist_contents -> 'track_ids') = 3",
         "playlists WHERE is_private",
+        "playlists WHERE is_delete",
+        "playlists WHERE is_album",
+        "playlists WHERE release_date > now() AT TIME ZONE 'UTC'",
+        "playlists LEFT JOIN aggregate_user ON user_id = playlist_owner_id WHERE user_id IS NULL",
+        "playlists LEFT JOIN aggregate_playlist USING (playlist_id) WHERE repost_count IS NULL",
     ],
 )
 def test_every_kind_of_row_is_there(sample: Database, rows: str) -> None:
@@ -156,15 +164,23 @@ def test_plays_are_skewed_as_listening_is(sample: Database) -> None:
 def test_scores_of_the_sample_equal_the_exact_model_an_hour_before_and_after(sample: Database) -> None:
     with sample.connect() as connection:
         tables = read_tables(connection)
-        query = load_preset("audius/tracks-pnagD", TIME_RANGES).query.replace(":now", "%(now)s")
         now = datetime.now(UTC)
-        for clock in (now - HOUR / 2, now, now + HOUR / 2):
-            rows = connection.execute(query.encode(), {"now": clock}).fetchall()
-            assert differences(expected_scores(tables, clock.replace(tzinfo=None)), rows) == []
+        for preset, time_ranges in TIME_RANGES_OF.items():
+            query = load_preset(preset, time_ranges).query.replace(":now", "%(now)s")
+            for clock in (now - HOUR / 2, now, now + HOUR / 2):
+                cursor = connection.cursor(row_factory=dict_row).execute(query.encode(), {"now": clock})
+                rows = [(next(iter(row.values())), row.get("genre"), row["time_range"], row["score"]) for row in cursor]
+                expected = expected_of_preset(preset, tables, clock.replace(tzinfo=None), time_ranges)
+                assert differences(expected, rows) == []
 
 
-def test_a_tenth_of_the_tracks_or_more_compete_for_the_ranking(sample: Database) -> None:
-    query = load_preset("audius/tracks-pnagD", ["week"]).query.replace(":now", "%(now)s")
+@pytest.mark.parametrize(
+    ("preset", "time_range"), [("audius/tracks-pnagD", "week"), ("audius/playlists-pnagD", "month")]
+)
+def test_a_tenth_of_the_tracks_and_playlists_or_more_compete_for_the_ranking(
+    sample: Database, preset: str, time_range: str
+) -> None:
+    query = load_preset(preset, [time_range]).query.replace(":now", "%(now)s")
     with sample.connect() as connection:
         rows = connection.execute(query.encode(), {"now": datetime.now(UTC)}).fetchall()
     scores = [score for *_, score in rows]
