@@ -19,7 +19,7 @@ from trending.runner.goal import Goal
 from trending.runner.locks import SliceLocks
 from trending.runner.patience import Patience
 from trending.runner.progress import Progress
-from trending.runner.rewrite import Choice, Destination, choose
+from trending.runner.rewrite import Choice, Destination, check_swap, choose
 from trending.runner.rewrite.swap import ChangedError, Obstacle, Partitions, drop_leftovers, find_partitions
 from trending.runner.stop import Stop
 from trending.runner.three_steps import Swapping
@@ -114,6 +114,8 @@ class _Attempt:
     def _write(self) -> Written:
         connection, goal = self.connection, self.goal
         place = self._place()
+        obstacle = place.sentence if isinstance(place, Obstacle) else None
+        check_swap(goal, obstacle)  # before a query is run in vain
         outlives = isinstance(place, Partitions)
         with transaction(self.work, connection, goal, locks_table=not outlives, again=self.again) as entry:
             if nothing_to_do := self._look_at(entry):
@@ -127,7 +129,7 @@ class _Attempt:
                 goal,
                 destination,
                 source,
-                swap_obstacle=place.sentence if isinstance(place, Obstacle) else None,
+                swap_obstacle=obstacle,
                 rows_before=entry.rows,
             )
             account = Account(goal=goal, begun=self.begun, wal=wal, again=self.again, why=choice.why)

@@ -64,10 +64,15 @@ def choose(
     return choice
 
 
+def check_swap(goal: Goal, obstacle: str | None) -> None:
+    """Raise ConfigurationError where the target asks for Swap and something is in its way."""
+    if goal.strategy == "Swap" and obstacle:
+        raise ConfigurationError(f"{goal.where}: strategy Swap cannot be: {obstacle}; use Auto or another one")
+
+
 def _named(connection: Connection, goal: Goal, target: Destination, source: Stage, swap_obstacle: str | None) -> Choice:
     if goal.strategy == "Swap":
-        if swap_obstacle:
-            raise ConfigurationError(f"{goal.where}: strategy Swap cannot be: {swap_obstacle}; use Auto or another one")
+        check_swap(goal, swap_obstacle)
         return Choice(plan=plan_all_anew(connection, target, source), strategy=None)
     strategies: dict[str, type[Merge | DeleteInsert | Upsert]] = {
         "Merge": Merge,
