@@ -131,9 +131,8 @@ class Bench:
     def measure(self, kind: Kind, strategy: Strategy, *, share: float, round_: int) -> Measured:
         """Do a run and the VACUUM after it. Raises BenchError where it fails, KeyboardInterrupt when stopped."""
         self._checkpoint()
-        gauge = Gauge(self._observer, f"trending/{self.schedule}", sees_cpu=self._sees_cpu)
-        step = self._perform(kind, strategy, gauge)
-        self._runs[kind, strategy] += 1
+        gauge = self.gauge()
+        step = self.run(kind, strategy, gauge)
         begun, cpu, wal = time.perf_counter(), self._own_cpu(), wal_bytes(self._observer)
         self._yard.vacuum(kind, strategy)
         after = self._own_cpu()
@@ -154,7 +153,12 @@ class Bench:
             vacuum_wal=wal_bytes(self._observer) - wal,
         )
 
-    def _perform(self, kind: Kind, strategy: Strategy, gauge: Gauge) -> Step:
+    def gauge(self) -> Gauge:
+        """Return what listens to a run of this bench and reads the meters."""
+        return Gauge(self._observer, f"trending/{self.schedule}", sees_cpu=self._sees_cpu)
+
+    def run(self, kind: Kind, strategy: Strategy, gauge: Gauge) -> Step:
+        """Do a run alone. Raises as `measure` does."""
         stop = Stop(datetime.now(UTC) + _LONGEST)
         order = Order(run=self._identity(), spec=self._spec(kind, strategy), access=self._access)
         with stop.watching(signal.SIGINT, signal.SIGTERM):
@@ -163,6 +167,7 @@ class Bench:
             raise KeyboardInterrupt(str(stop.error))
         if outcome.exit_code or gauge.step is None:
             raise BenchError(f"a run with {strategy} on the {kind} table failed: {outcome.report.message}")
+        self._runs[kind, strategy] += 1
         return gauge.step
 
     def _identity(self) -> RunIdentity:

@@ -1,0 +1,1 @@
+"""What the rewriting engine costs, each figure a command of its own: `python -m bench NAME`."""

@@ -1,0 +1,192 @@
+"""How long a reader waits while a slice is swapped, with another reader of 3 s in the way: `python -m bench.stall`.
+
+The target: 150 ms for the runner's Swap. Its rival is the same exchange without lock_timeout: it waits for the long
+reader with its lock requested, and every other reader waits behind it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from rich.table import Table
+
+from bench.console import console, keep, say
+from bench.server import admin_uri, bench_database
+from trending.bench.machine import look_around
+from trending.bench.measure import Bench
+from trending.bench.yard import Size, Yard
+from trending.runner.access import from_uri
+from trending.runner.migrate import migrate
+
+Connection = psycopg.Connection[Any]
+
+MOST: Final = 0.150
+"""Seconds."""
+LONG: Final = 3.0
+"""Seconds that the long reader reads; between two of them there is one second without."""
+_TOP: Final = """
+    SELECT count(*) FROM (
+        SELECT track_id FROM {table} WHERE type = 'TRACKS' AND version = 'pnagD' AND time_range = 'week'
+        ORDER BY score DESC, track_id LIMIT 100
+    ) AS top
+"""
+
+
+@dataclass
+class Reader:
+    """Reads the top 100 again and again, as a service does, and notes how long each took."""
+
+    uri: str
+    query: sql.Composed
+    seconds: list[float] = field(default_factory=list)
+    holes: int = 0
+    """How often it did not see 100 rows."""
+
+    def read(self, over: threading.Event) -> None:
+        with psycopg.connect(self.uri, autocommit=True) as connection:
+            while not over.is_set():
+                begun = time.perf_counter()
+                row = connection.execute(self.query).fetchone()
+                self.seconds.append(time.perf_counter() - begun)
+                self.holes += row != (100,)
+                over.wait(0.005)
+
+
+@contextmanager
+def _reading(uri: str, query: sql.Composed, *, with_long: bool) -> Iterator[Reader]:
+    """Read meanwhile, and have a long reader in the way."""
+    reader, over, begun = Reader(uri, query), threading.Event(), threading.Event()
+
+    def read_long() -> None:
+        with psycopg.connect(uri) as connection:
+            while not over.is_set():
+                connection.execute(query)  # its transaction keeps the lock
+                begun.set()
+                over.wait(LONG)
+                connection.rollback()
+                over.wait(1.0)
+
+    threads = [threading.Thread(target=reader.read, args=(over,))]
+    threads += [threading.Thread(target=read_long)] if with_long else []
+    for thread in threads:
+        thread.start()
+    if with_long:
+        begun.wait()
+    try:
+        yield reader
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def stall(rows: int, rounds: int) -> dict[str, Any]:
+    """Measure it on a server of its own, each way in each round."""
+    with bench_database() as database, psycopg.connect(admin_uri(database), autocommit=True) as connection:
+        uri = admin_uri(database)
+        migrate(connection, say=say)
+        yard = Yard(connection, Size(rows=rows, slices=2))
+        bench = Bench(from_uri(uri, origin="the bench's own server"), yard, connection, sees_cpu=False, settings={})
+        machine = look_around(connection)
+        yard.lay_out()
+        bench.build("partitioned", "Swap")
+        table = yard.table("partitioned", "Swap")
+        query = sql.SQL(_TOP).format(table=sql.Identifier(*table.split(".")))
+
+        def by_runner() -> None:
+            step = bench.run("partitioned", "Swap", bench.gauge())
+            if step.strategy != "Swap":
+                raise RuntimeError(f"it was no swap: {step.note}")
+
+        ways: dict[str, tuple[Callable[[], Callable[[], None]], bool]] = {
+            "no swap, 3 s reader": (lambda: lambda: time.sleep(LONG), True),
+            "Swap, no long reader": (lambda: by_runner, False),
+            "Swap, 3 s reader": (lambda: by_runner, True),
+            "swap without lock_timeout, 3 s reader": (lambda: _built(connection, yard), True),
+        }
+        found: dict[str, list[Reader]] = {name: [] for name in ways}
+        for round_ in range(rounds):
+            for name, (prepare, with_long) in ways.items():
+                say(f"round {round_ + 1}: {name}")
+                act = prepare()
+                with _reading(uri, query, with_long=with_long) as reader:
+                    act()
+                found[name].append(reader)
+    _print(found, rows)
+    return {
+        "machine": machine.to_json(),
+        "rows": rows,
+        "ways": [
+            {
+                "way": name,
+                "worst": [max(reader.seconds) for reader in readers],
+                "reads": sum(len(reader.seconds) for reader in readers),
+                "holes": sum(reader.holes for reader in readers),
+            }
+            for name, readers in found.items()
+        ],
+    }
+
+
+def _built(connection: Connection, yard: Yard) -> Callable[[], None]:
+    """Build a partition beside the one there is, and return what exchanges the two the naive way."""
+    parent = f"{yard.schema}.scores_partitioned_swap_tracks_pnagd"
+    row = connection.execute(
+        "SELECT c.relname FROM pg_inherits JOIN pg_class AS c ON c.oid = inhrelid "
+        "WHERE inhparent = %s::regclass AND pg_get_expr(c.relpartbound, c.oid) LIKE '%%week%%'",
+        [parent],
+    ).fetchone()
+    if row is None:
+        raise AssertionError("the slice has no partition")
+    old, new = sql.Identifier(yard.schema, row[0]), sql.Identifier(yard.schema, f"{row[0][:40]}_{time.monotonic_ns()}")
+    whole = sql.Identifier(*parent.split("."))
+    for statement in (
+        "CREATE TABLE {new} (LIKE {old} INCLUDING ALL)",
+        "INSERT INTO {new} SELECT * FROM {old}",
+        "ALTER TABLE {new} ADD CHECK (type = 'TRACKS' AND version = 'pnagD' AND time_range = 'week')",
+        "VACUUM (ANALYZE) {new}",
+    ):
+        connection.execute(sql.SQL(statement).format(new=new, old=old))
+
+    def exchange() -> None:
+        with connection.transaction():
+            connection.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(whole, old))
+            connection.execute(sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ('week')").format(whole, new))
+            connection.execute(sql.SQL("DROP TABLE {}").format(old))
+
+    return exchange
+
+
+def _print(found: dict[str, list[Reader]], rows: int) -> None:
+    table = Table("way", title=f"The worst stall of a reader, {rows:,} rows a slice", title_justify="left", box=None)
+    for heading in ("worst, ms, each round", "reads", "holes seen"):
+        table.add_column(heading, justify="right")
+    for name, readers in found.items():
+        worst = ", ".join(f"{max(reader.seconds) * 1000:.0f}" for reader in readers)
+        reads, holes = sum(len(reader.seconds) for reader in readers), sum(reader.holes for reader in readers)
+        table.add_row(name, worst, f"{reads:,}", str(holes))
+    console.print(table)
+    worst_swap = max(max(reader.seconds) for reader in found["Swap, 3 s reader"])
+    console.print(
+        f"Swap with a 3 s reader in the way: {'within' if worst_swap <= MOST else 'over'} {MOST * 1000:.0f} ms"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=500_000, help="of a slice (default 500,000)")
+    parser.add_argument("--rounds", type=int, default=3, help="default 3")
+    options = parser.parse_args(arguments)
+    keep("stall", stall(options.rows, options.rounds))
+
+
+if __name__ == "__main__":
+    main()
