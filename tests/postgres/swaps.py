@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -99,12 +98,8 @@ def wait(connection: Connection, made: Built, *, own: Sequence[int] = (), second
 
 
 def put(connection: Connection, made: Built, *, seconds: float = 0.05) -> None:
-    with transaction(connection):
+    with connection.transaction():
         exchange(connection, made, lock_seconds=seconds)
-
-
-def transaction(connection: Connection) -> AbstractContextManager[Any]:
-    return connection.transaction()
 
 
 def swapped(connection: Connection, query: str, values: Mapping[str, Sequence[str]] = WEEK, **others: Any) -> Built:

@@ -73,7 +73,10 @@ _OBSTACLES: Final = (
     """,
     # What would go with the old partition, or keep it from being dropped.
     """
-    SELECT format('%%s depends on %%s', pg_describe_object(d.classid, d.objid, d.objsubid), c.oid::regclass)
+    SELECT format('%%s depends on %%s', coalesce(
+        (SELECT pg_describe_object('pg_class'::regclass, r.ev_class, 0) FROM pg_rewrite AS r
+            WHERE d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid),
+        pg_describe_object(d.classid, d.objid, d.objsubid)), c.oid::regclass)
     FROM pg_class AS c JOIN pg_type AS row ON row.oid = c.reltype
     JOIN pg_depend AS d ON d.deptype = 'n' AND (d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
         OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (row.oid, row.typarray))
@@ -111,11 +114,16 @@ def find_obstacle(connection: Connection, found: Found) -> Obstacle | None:
     become = "SET" if connection.info.server_version >= 160000 else "MEMBER"
     leaves, above = [leaf.oid for leaf in found.leaves], [node.oid for node in found.above]
     known = {"leaves": leaves, "path": above + leaves, "root": above[0]}
-    for query in _OBSTACLES:
-        row = connection.execute(sql.SQL(query).format(become=sql.Literal(become)), known).fetchone()
-        if row:
-            return Obstacle(row[0])
-    return _full_default(connection, found)
+    query = sql.SQL("{} ORDER BY 1 LIMIT 1").format(
+        sql.SQL(" UNION ALL ").join(
+            sql.SQL("(SELECT {}, told.* FROM ({}) AS told)").format(
+                at, sql.SQL(each).format(become=sql.Literal(become))
+            )
+            for at, each in enumerate(_OBSTACLES)
+        )
+    )
+    row = connection.execute(query, known).fetchone()
+    return Obstacle(row[1]) if row else _full_default(connection, found)
 
 
 def _full_default(connection: Connection, found: Found) -> Obstacle | None:

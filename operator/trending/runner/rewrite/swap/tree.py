@@ -31,7 +31,7 @@ _NODES: Final = """
             FROM unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (number, position)
             JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.number) AS columns,
         p.partexprs IS NOT NULL AS has_expressions,
-        pg_get_expr(c.relpartbound, c.oid) AS bound
+        pg_get_expr(c.relpartbound, 0) AS bound -- not c.oid: it is null for a table that was dropped meanwhile
     FROM tree JOIN pg_class AS c ON c.oid = tree.oid JOIN pg_namespace AS n ON n.oid = c.relnamespace
     LEFT JOIN pg_partitioned_table AS p ON p.partrelid = tree.oid
     ORDER BY tree.depth, n.nspname, c.relname
