@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster import debian, process, state, subnets
+from tests.cluster import bridges, debian, process, state, subnets
 from tests.cluster.cache import Step, StepCache
 from tests.cluster.console import step
 from tests.cluster.errors import ClusterError
@@ -166,6 +166,8 @@ def _start(folders: Folders) -> Engine:
     if not processes_of(here):
         (here / "docker.pid").unlink(missing_ok=True)  # after a restart of the machine its number may be another's
     _remember_machine(folders)
+    if not another_runs():
+        bridges.remove(bridges.leftovers())  # of one that was killed
     bridge, pool = subnets.pick_free()
     argv = [
         *(here / "bin/dockerd", "--data-root", here / "root", "--exec-root", here / "run"),
@@ -190,6 +192,18 @@ def _start(folders: Folders) -> Engine:
             raise ClusterError(f"The Docker engine did not start ({said}); its log is {log}; or {INSTALL_DOCKER}")
         time.sleep(0.2)  # dockerd has no event to wait for before its socket answers
     return engine
+
+
+def another_runs() -> bool:
+    """Whether a dockerd runs other than ours, which has ended or not begun: chains and bridges are then its own."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if (entry / "comm").read_text().strip() == "dockerd":
+                    return True
+            except OSError:
+                continue  # it has ended meanwhile
+    return False
 
 
 def processes_of(folder: Path) -> list[int]:

@@ -8,9 +8,9 @@ import shutil
 import signal
 from pathlib import Path
 
-from tests.cluster import process, state
+from tests.cluster import bridges, process, state
 from tests.cluster.console import step
-from tests.cluster.engine import IP_FORWARD, Engine, processes_of
+from tests.cluster.engine import IP_FORWARD, Engine, another_runs, processes_of
 from tests.cluster.errors import ClusterError
 from tests.cluster.folders import Folders
 
@@ -29,13 +29,13 @@ def stop(folders: Folders, engine: Engine | None) -> None:
         networks = (
             engine.docker("network", "ls", "--quiet", "--filter", "driver=bridge") if engine and engine.ours else ""
         )
-        bridges = [BRIDGE, *(f"br-{network}" for network in (networks or "").split())]
+        left = [BRIDGE, *(f"br-{network}" for network in (networks or "").split())]
         for pid in processes_of(folders.engine):
             _end(pid)
         _unmount_below(folders.engine)
-        if not _another_engine_runs():
-            _restore_firewall(folders, bridges)
-            _remove_links(bridges)
+        if not another_runs():
+            _restore_firewall(folders, left)
+            bridges.remove(left)
             for made in state.read(folders).get("folders_made", []):
                 shutil.rmtree(made, ignore_errors=True)
 
@@ -65,19 +65,7 @@ def _unmount_below(folder: Path) -> None:
         process.output(["umount", "--lazy", point])
 
 
-def _another_engine_runs() -> bool:
-    """Whether a dockerd runs that is not ours: chains and bridge are then its own."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if (entry / "comm").read_text().strip() == "dockerd":
-                    return True
-            except OSError:
-                continue  # it has ended meanwhile
-    return False
-
-
-def _restore_firewall(folders: Folders, bridges: list[str]) -> None:
+def _restore_firewall(folders: Folders, links: list[str]) -> None:
     """Drop every rule and chain of Docker's, in both families, and put back what it set: dockerd leaves all of it."""
     known = state.read(folders)
     for family in ("iptables", "ip6tables"):
@@ -85,7 +73,7 @@ def _restore_firewall(folders: Folders, bridges: list[str]) -> None:
         for table in ("filter", "nat", "raw"):
             rules = (process.output([program, "--table", table, "--list-rules"]) or "").splitlines()
             for rule in rules:
-                if rule.startswith("-A") and is_of_docker(rule, bridges):
+                if rule.startswith("-A") and is_of_docker(rule, links):
                     process.output([program, "--table", table, "--delete", *rule.split()[1:]])
             chains = [rule.split()[1] for rule in rules if rule.startswith("-N DOCKER")]
             for action in ("--flush", "--delete-chain"):
@@ -98,14 +86,7 @@ def _restore_firewall(folders: Folders, bridges: list[str]) -> None:
         IP_FORWARD.write_text("0\n")
 
 
-def is_of_docker(rule: str, bridges: list[str]) -> bool:
+def is_of_docker(rule: str, links: list[str]) -> bool:
     """Whether a firewall rule, as iptables lists it, names a chain or a bridge of Docker's."""
     words = rule.split()
-    return any(word in bridges or word.startswith("DOCKER") for word in words)
-
-
-def _remove_links(bridges: list[str]) -> None:
-    """Remove the bridges; without iproute2 they stay, empty and harmless, until the machine restarts."""
-    if shutil.which("ip"):
-        for bridge in bridges:
-            process.output(["ip", "link", "delete", bridge])
+    return any(word in links or word.startswith("DOCKER") for word in words)

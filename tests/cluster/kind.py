@@ -21,6 +21,11 @@ name: {name}
 nodes:
 - role: control-plane
   image: {image}
+containerdConfigPatches:
+- |
+  # Without "volatile" the end of each container waits until all that this machine has still to write is on the disk.
+  [plugins."io.containerd.snapshotter.v1.overlayfs"]
+    mount_options = ["volatile"]
 kubeadmConfigPatches:
 - |
   kind: KubeletConfiguration

@@ -14,6 +14,7 @@ import pytest
 from tests.cluster import (
     archive,
     base_images,
+    bridges,
     debian,
     engine_stop,
     gobuild,
@@ -296,3 +297,28 @@ def test_a_shell_that_asks_twice_gets_each_folder_on_path_once(monkeypatch: pyte
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setenv("PATH", folders.search_path)
     assert folders.search_path == f"{tmp_path}/state/bin:{tmp_path}/state/engine/bin:/usr/bin:/bin"
+
+
+@pytest.mark.parametrize(
+    ("network", "ours"),
+    [
+        ("172.30.0.0/24", True),
+        ("172.31.0.0/24", True),
+        ("192.168.192.0/24", True),
+        ("172.30.0.0/16", False),  # Docker's own pools give out /16 and /20
+        ("192.168.192.0/20", False),
+        ("10.0.0.0/24", False),
+    ],
+)
+def test_bridges_are_told_from_those_of_other_engines_by_their_range(network: str, ours: bool) -> None:
+    assert bridges.is_ours(IPv4Network(network)) is ours
+
+
+def test_a_link_that_is_no_bridge_is_nothing_left_over(tmp_path: Path) -> None:
+    (tmp_path / "br-0123456789ab").mkdir()
+    (tmp_path / "eth0" / "bridge").mkdir(parents=True)
+    assert bridges.leftovers(tmp_path) == []
+
+
+def test_removing_a_bridge_that_is_not_there_is_no_error() -> None:
+    bridges.remove(["br-ffffffffffff"])
