@@ -77,20 +77,20 @@ def test_a_plan_tells_the_rows_that_would_change_by_kind_and_the_run_after_it_ch
 
 
 @pytest.mark.parametrize("strategy", ["Auto", "Merge", "DeleteInsert", "Upsert"])
-def test_a_plan_writes_nothing(board: Database, tmp_path: Path, strategy: str) -> None:
+def test_a_plan_writes_nothing(board: Database, strategy: str) -> None:
     board.execute(
         "CREATE MATERIALIZED VIEW totals AS SELECT post_id, score FROM source; CREATE UNIQUE INDEX ON totals (post_id)"
     )
     wanted = board_spec(refresh=[{"materializedView": "totals"}], target={"strategy": strategy})
     before = state(board)
-    plan(board, tmp_path, wanted)
+    planned(board, wanted)
     assert state(board) == before
 
 
-def test_all_that_a_plan_does_is_read_only_or_rolled_back(board: Database, tmp_path: Path) -> None:
+def test_all_that_a_plan_does_is_read_only_or_rolled_back(board: Database) -> None:
     # The server's own log is the witness: each statement of the command's sessions, in order.
     board.execute(f"ALTER ROLE {OWNER} IN DATABASE {board.name} SET log_statement = 'all'", role=ADMIN)
-    plan(board, tmp_path, board_spec())
+    planned(board, board_spec())
     log = board.log().replace("\n\t", " ")  # how the server goes on with an entry on the next line
     said = [line for line in log.splitlines() if f"app=trending/{SCHEDULE}/plan" in line]
     statements = [found[1].strip() for line in said if (found := re.search(r"(?:statement|execute [^:]*): (.*)", line))]
@@ -110,54 +110,52 @@ def test_all_that_a_plan_does_is_read_only_or_rolled_back(board: Database, tmp_p
     assert not [statement for statement in outside if not re.match(r"(?i)SELECT|SET|SHOW", statement)]
 
 
-def test_a_plan_waits_for_no_run_and_no_run_for_a_plan(board: Database, tmp_path: Path) -> None:
+def test_a_plan_waits_for_no_run_and_no_run_for_a_plan(board: Database) -> None:
     wanted = board_spec()
     with board.connect() as other:
         # What a run holds while it writes: the table's lock, the ledger's row, and the rows.
         other.execute("LOCK TABLE hot IN ROW EXCLUSIVE MODE; UPDATE hot SET score = score + 1")
         other.execute("INSERT INTO trending.freshness (table_name, slice) VALUES ('public.hot', '{}')")
-        assert plan(board, tmp_path, wanted)["rewrite"][0]["rowsUpdated"] == 1
+        assert planned(board, wanted)["rewrite"][0]["rowsUpdated"] == 1
         other.rollback()
 
 
-def test_a_table_that_others_keep_readers_out_of_is_told_within_seconds_and_may_pass(
-    board: Database, tmp_path: Path
-) -> None:
+def test_a_table_that_others_keep_readers_out_of_is_told_within_seconds_and_may_pass(board: Database) -> None:
     with board.connect() as other:
         other.execute("LOCK TABLE source IN ACCESS EXCLUSIVE MODE")
         begun = datetime.now(UTC)
-        answer = plan(board, tmp_path, board_spec(), exit_code=1)
+        answer = planned(board, board_spec(), exit_code=1)
         assert datetime.now(UTC) - begun < timedelta(seconds=30)
         other.rollback()
     assert "55P03" in answer["rewrite"][0]["error"]
 
 
-def test_time_and_wal_are_those_of_earlier_runs(board: Database, tmp_path: Path) -> None:
+def test_time_and_wal_are_those_of_earlier_runs(board: Database) -> None:
     wanted = board_spec()
-    fresh = plan(board, tmp_path, wanted)["rewrite"][0]
+    fresh = planned(board, wanted)["rewrite"][0]
     assert (fresh["seconds"], fresh["walBytes"], fresh["runs"]) == (None, None, 0)
     for _ in range(3):
         report_of(run(board, TrendingScheduleSpec.model_validate(wanted)))
         board.execute("UPDATE source SET score = score + 1")
-    known = plan(board, tmp_path, wanted)["rewrite"][0]
+    known = planned(board, wanted)["rewrite"][0]
     assert known["runs"] == 3
     assert known["seconds"] > 0
     assert known["walBytes"] > 0
 
 
-def test_a_refresh_is_planned_in_the_mode_that_the_run_takes(board: Database, tmp_path: Path) -> None:
+def test_a_refresh_is_planned_in_the_mode_that_the_run_takes(board: Database) -> None:
     board.execute("CREATE MATERIALIZED VIEW totals AS SELECT post_id FROM source WITH NO DATA")
     wanted = board_spec(refresh=[{"materializedView": "totals"}])
-    refresh = plan(board, tmp_path, wanted)["refresh"][0]
+    refresh = planned(board, wanted)["refresh"][0]
     assert (refresh["mode"], refresh["why"]) == ("Blocking", "it had never been populated")
     board.execute("REFRESH MATERIALIZED VIEW totals; CREATE UNIQUE INDEX ON totals (post_id)")
-    assert plan(board, tmp_path, wanted)["refresh"][0]["mode"] == "Concurrent"
+    assert planned(board, wanted)["refresh"][0]["mode"] == "Concurrent"
 
 
-def test_rows_that_read_an_unpopulated_view_are_unknown_and_the_run_would_work(board: Database, tmp_path: Path) -> None:
+def test_rows_that_read_an_unpopulated_view_are_unknown_and_the_run_would_work(board: Database) -> None:
     board.execute("CREATE MATERIALIZED VIEW totals AS SELECT kind, post_id, score FROM source WITH NO DATA")
     target = {"query": "SELECT kind, post_id, score FROM totals"}
-    answer = plan(board, tmp_path, board_spec(refresh=[{"materializedView": "totals"}], target=target))
+    answer = planned(board, board_spec(refresh=[{"materializedView": "totals"}], target=target))
     assert answer["rewrite"][0]["rowsInserted"] is None
     assert "not known before the views that it reads are populated" in answer["rewrite"][0]["note"]
     assert any(
@@ -165,11 +163,9 @@ def test_rows_that_read_an_unpopulated_view_are_unknown_and_the_run_would_work(b
     )
 
 
-def test_a_source_that_a_run_would_refuse_fails_the_plan_with_the_same_sentence(
-    board: Database, tmp_path: Path
-) -> None:
+def test_a_source_that_a_run_would_refuse_fails_the_plan_with_the_same_sentence(board: Database) -> None:
     wanted = board_spec(target={"query": f"{QUERY} WHERE false"})
-    refused = plan(board, tmp_path, wanted, exit_code=2)["rewrite"][0]["error"]
+    refused = planned(board, wanted, exit_code=2)["rewrite"][0]["error"]
     outcome = run(board, TrendingScheduleSpec.model_validate(wanted))
     assert outcome.exit_code == 2
     assert refused in outcome.report.message
@@ -177,21 +173,21 @@ def test_a_source_that_a_run_would_refuse_fails_the_plan_with_the_same_sentence(
     assert "have the same key" in planned(board, board_spec(), exit_code=2)["rewrite"][0]["error"]
 
 
-def test_a_target_whose_every_has_not_passed_is_not_due(board: Database, tmp_path: Path) -> None:
+def test_a_target_whose_every_has_not_passed_is_not_due(board: Database) -> None:
     wanted = board_spec(target={"every": "24h"})
-    report_of(run(board, TrendingScheduleSpec.model_validate(wanted), now=NOW, who=identity()))
+    report_of(run(board, TrendingScheduleSpec.model_validate(wanted), who=identity()))
     slot = datetime.now(UTC)
-    planned = plan(board, tmp_path, wanted)["rewrite"][0]
-    assert planned["due"] is False
-    assert planned["note"].startswith("not due before ")
-    later = (slot + timedelta(hours=25)).isoformat()
-    assert plan(board, tmp_path, wanted, "--now", later)["rewrite"][0]["due"] is True
+    held = planned(board, wanted)["rewrite"][0]
+    assert held["due"] is False
+    assert held["note"].startswith("not due before ")
+    later = slot + timedelta(hours=25)
+    assert planned(board, wanted, now=later)["rewrite"][0]["due"] is True
 
 
-def test_an_older_now_than_the_slices_data_would_be_superseded(board: Database, tmp_path: Path) -> None:
+def test_an_older_now_than_the_slices_data_would_be_superseded(board: Database) -> None:
     report_of(run(board, TrendingScheduleSpec.model_validate(board_spec()), now=NOW))
-    before = (NOW - timedelta(hours=1)).isoformat()
-    assert "superseded" in plan(board, tmp_path, board_spec(), "--now", before)["rewrite"][0]["note"]
+    before = NOW - timedelta(hours=1)
+    assert "superseded" in planned(board, board_spec(), now=before)["rewrite"][0]["note"]
 
 
 def test_a_database_that_cannot_be_reached_is_exit_code_1_without_the_password(tmp_path: Path) -> None:
