@@ -50,6 +50,15 @@ read -r word
 clean 0
 """
 
+_STOP: Final = "stop"
+_STOP_SCRIPT: Final = """\
+# Stops the server of this folder and removes the folder.
+cd "$(dirname "$0")" || exit
+kill -INT "$(head -n 1 data/postmaster.pid)" || rm -f data/postmaster.pid
+while [ -e data/postmaster.pid ]; do sleep 0.1; done
+rm -rf "$PWD"
+"""
+
 
 @dataclass(frozen=True)
 class EmbeddedServer:
@@ -67,11 +76,7 @@ class EmbeddedServer:
     def how_to_go_on(self) -> list[str]:
         """Commands for a shell, of a server that is kept: what opens the database, what stops the server for good."""
         psql = "psql" if shutil.which("psql") else shlex.quote(str(self.binaries / "psql"))
-        pid_file = shlex.quote(str(self.folder / "data" / "postmaster.pid"))
-        return [
-            f"{psql} {shlex.quote(self.uri)}",
-            f'kill -INT "$(head -n 1 {pid_file})" && rm -r {shlex.quote(str(self.folder))}',
-        ]
+        return [f"{psql} {shlex.quote(self.uri)}", f"sh {shlex.quote(str(self.folder / _STOP))}"]
 
     def run_file(self, file: Path) -> None:
         """Run a file of SQL as psql does, with its backslash commands and COPY .. FROM STDIN, up to its first error.
@@ -113,6 +118,8 @@ def embedded_server(keep: Path | None = None) -> Iterator[EmbeddedServer]:
         guard = _start(server, user, is_kept=keep is not None)
         try:
             yield server
+            if keep is not None:
+                (folder / _STOP).write_text(_STOP_SCRIPT)
         except BaseException:
             guard.communicate(timeout=60)  # closes the pipe
             raise
@@ -134,6 +141,10 @@ def _folder(keep: Path | None) -> tuple[Path, bool]:
     folder = keep.absolute()
     if len(os.fsencode(folder)) > _LONGEST_SOCKET:
         raise EmbeddedError(f"{folder} is too long for a socket's path: choose one of {_LONGEST_SOCKET} bytes at most")
+    if "," in str(folder):
+        raise EmbeddedError(
+            f"{folder} has a comma in it, which connection URIs read as the end of a host: choose another"
+        )
     is_new = not folder.exists()
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -205,7 +216,7 @@ def _start(server: EmbeddedServer, user: pwd.struct_passwd | None, *, is_kept: b
 def _options(folder: Path, *, is_kept: bool) -> str:
     settings = {
         "listen_addresses": "",
-        "unix_socket_directories": f'"{folder}"',
+        "unix_socket_directories": '"' + str(folder).replace('"', '""') + '"',
         "port": str(_PORT),
         "shared_buffers": "256MB",
         "max_wal_size": "4GB",
