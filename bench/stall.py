@@ -31,12 +31,18 @@ Connection = psycopg.Connection[Any]
 MOST: Final = 0.150
 """Seconds."""
 LONG: Final = 3.0
-"""Seconds that the long reader reads; between two of them there is one second without."""
+"""Seconds that the long reader reads."""
+SWAP: Final = "Swap, 3 s reader"
+RIVAL: Final = "swap without lock_timeout, 3 s reader"
 _TOP: Final = """
     SELECT count(*) FROM (
         SELECT track_id FROM {table} WHERE type = 'TRACKS' AND version = 'pnagD' AND time_range = 'week'
         ORDER BY score DESC, track_id LIMIT 100
     ) AS top
+"""
+_VACUUMS: Final = """
+    SELECT FROM pg_stat_activity
+    WHERE application_name LIKE 'trending/%' AND state = 'active' AND query LIKE 'VACUUM%'
 """
 
 
@@ -49,6 +55,8 @@ class Reader:
     seconds: list[float] = field(default_factory=list)
     holes: int = 0
     """How often it did not see 100 rows."""
+    note: str | None = None
+    """What the exchange said of itself."""
 
     def read(self, over: threading.Event) -> None:
         with psycopg.connect(self.uri, autocommit=True) as connection:
@@ -60,32 +68,62 @@ class Reader:
                 over.wait(0.005)
 
 
+class LongReader:
+    """Reads once for three seconds, in a transaction that keeps its lock on the table."""
+
+    def __init__(self, uri: str, query: sql.Composed) -> None:
+        self._connection = psycopg.connect(uri)
+        self._query = query
+        self.begun = threading.Event()
+
+    def read_at_once(self, over: threading.Event) -> None:
+        with self._connection:
+            self._read(over)
+
+    def read_after_a_build(self, over: threading.Event) -> None:
+        """Begin when a new partition has been committed and is vacuumed: whoever read before would be waited for."""
+        with self._connection:
+            self.begun.set()
+            while not self._sees_vacuum():
+                if over.wait(0.001):
+                    return
+            self._read(over)
+
+    def _read(self, over: threading.Event) -> None:
+        self._connection.execute(self._query)
+        self.begun.set()
+        over.wait(LONG)
+        self._connection.rollback()
+
+    def _sees_vacuum(self) -> bool:
+        row = self._connection.execute(_VACUUMS).fetchone()
+        self._connection.rollback()
+        return row is not None
+
+
 @contextmanager
-def _reading(uri: str, query: sql.Composed, *, with_long: bool) -> Iterator[Reader]:
+def _reading(uri: str, query: sql.Composed, long: Callable[[threading.Event], None] | None) -> Iterator[Reader]:
     """Read meanwhile, and have a long reader in the way."""
-    reader, over, begun = Reader(uri, query), threading.Event(), threading.Event()
-
-    def read_long() -> None:
-        with psycopg.connect(uri) as connection:
-            while not over.is_set():
-                connection.execute(query)  # its transaction keeps the lock
-                begun.set()
-                over.wait(LONG)
-                connection.rollback()
-                over.wait(1.0)
-
-    threads = [threading.Thread(target=reader.read, args=(over,))]
-    threads += [threading.Thread(target=read_long)] if with_long else []
+    reader, over = Reader(uri, query), threading.Event()
+    threads = [threading.Thread(target=work, args=(over,)) for work in (reader.read, long) if work]
     for thread in threads:
         thread.start()
-    if with_long:
-        begun.wait()
     try:
         yield reader
     finally:
         over.set()
         for thread in threads:
             thread.join()
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to exchange a partition, with or without a long reader."""
+
+    name: str
+    prepare: Callable[[], Callable[[], str | None]]
+    """Return what exchanges it, and returns a note."""
+    long: Callable[[LongReader], Callable[[threading.Event], None]] | None
 
 
 def stall(rows: int, rounds: int) -> dict[str, Any]:
@@ -101,25 +139,29 @@ def stall(rows: int, rounds: int) -> dict[str, Any]:
         table = yard.table("partitioned", "Swap")
         query = sql.SQL(_TOP).format(table=sql.Identifier(*table.split(".")))
 
-        def by_runner() -> None:
+        def by_runner() -> str | None:
             step = bench.run("partitioned", "Swap", bench.gauge())
             if step.strategy != "Swap":
                 raise RuntimeError(f"it was no swap: {step.note}")
+            return step.note
 
-        ways: dict[str, tuple[Callable[[], Callable[[], None]], bool]] = {
-            "no swap, 3 s reader": (lambda: lambda: time.sleep(LONG), True),
-            "Swap, no long reader": (lambda: by_runner, False),
-            "Swap, 3 s reader": (lambda: by_runner, True),
-            "swap without lock_timeout, 3 s reader": (lambda: _built(connection, yard), True),
-        }
-        found: dict[str, list[Reader]] = {name: [] for name in ways}
+        ways = (
+            Way("no swap, 3 s reader", lambda: lambda: time.sleep(LONG), lambda long: long.read_at_once),
+            Way("Swap, no long reader", lambda: by_runner, None),
+            Way(SWAP, lambda: by_runner, lambda long: long.read_after_a_build),
+            Way(RIVAL, lambda: _built(connection, yard), lambda long: long.read_at_once),
+        )
+        found: dict[str, list[Reader]] = {way.name: [] for way in ways}
         for round_ in range(rounds):
-            for name, (prepare, with_long) in ways.items():
-                say(f"round {round_ + 1}: {name}")
-                act = prepare()
-                with _reading(uri, query, with_long=with_long) as reader:
-                    act()
-                found[name].append(reader)
+            for way in ways:
+                say(f"round {round_ + 1}: {way.name}")
+                act = way.prepare()
+                long = LongReader(uri, query) if way.long else None
+                with _reading(uri, query, way.long(long) if way.long and long else None) as reader:
+                    if long:
+                        long.begun.wait()
+                    reader.note = act()
+                found[way.name].append(reader)
     _print(found, rows)
     return {
         "machine": machine.to_json(),
@@ -130,13 +172,14 @@ def stall(rows: int, rounds: int) -> dict[str, Any]:
                 "worst": [max(reader.seconds) for reader in readers],
                 "reads": sum(len(reader.seconds) for reader in readers),
                 "holes": sum(reader.holes for reader in readers),
+                "notes": [reader.note for reader in readers],
             }
             for name, readers in found.items()
         ],
     }
 
 
-def _built(connection: Connection, yard: Yard) -> Callable[[], None]:
+def _built(connection: Connection, yard: Yard) -> Callable[[], str | None]:
     """Build a partition beside the one there is, and return what exchanges the two the naive way."""
     parent = f"{yard.schema}.scores_partitioned_swap_tracks_pnagd"
     row = connection.execute(
@@ -174,7 +217,7 @@ def _print(found: dict[str, list[Reader]], rows: int) -> None:
         reads, holes = sum(len(reader.seconds) for reader in readers), sum(reader.holes for reader in readers)
         table.add_row(name, worst, f"{reads:,}", str(holes))
     console.print(table)
-    worst_swap = max(max(reader.seconds) for reader in found["Swap, 3 s reader"])
+    worst_swap = max(max(reader.seconds) for reader in found[SWAP])
     console.print(
         f"Swap with a 3 s reader in the way: {'within' if worst_swap <= MOST else 'over'} {MOST * 1000:.0f} ms"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import console, grid, imports, memory, unchanged
+from bench import console, grid, imports, memory, stall, unchanged
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +47,11 @@ def test_memory_is_that_of_a_process_of_its_own() -> None:
 def test_imports_are_timed_beside_an_empty_program() -> None:
     found = imports.imports(1)
     assert found["programs"]["the runner"]["median"] > found["programs"]["an empty program"]["median"]
+
+
+def test_a_long_reader_stalls_the_others_where_there_is_no_lock_timeout() -> None:
+    ways = {each["way"]: each for each in stall.stall(20_000, 1)["ways"]}
+    assert all(each["reads"] > 1 and each["holes"] == 0 for each in ways.values())
+    assert ways[stall.RIVAL]["worst"][0] > 1
+    assert ways[stall.SWAP]["worst"][0] < 1
+    assert "refused" in ways[stall.SWAP]["notes"][0]
