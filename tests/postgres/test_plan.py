@@ -27,7 +27,7 @@ CATALOG = """
     SELECT format('%s %s %s %s %s', c.relname, c.relfilenode, c.relkind, c.relpages, c.relispopulated)
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-    UNION ALL SELECT format('%s', nspname) FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp'
+    UNION ALL SELECT format('%s', nspname) FROM pg_namespace
     UNION ALL SELECT format('%s', d) FROM pg_depend AS d WHERE objid >= 16384
     UNION ALL SELECT format('%s', a) FROM pg_attribute AS a WHERE attrelid >= 16384
     UNION ALL SELECT format('%s', t) FROM pg_type AS t WHERE oid >= 16384

@@ -17,6 +17,9 @@ Connection = psycopg.Connection[Any]
 _RUNS: Final = 20
 """How many of the newest runs are looked at: an older one tells little of today's data."""
 
+_BY_ROW: Final = ("Merge", "Upsert")
+"""The strategies that write what differs; the others write the whole slice, whatever that is."""
+
 _STEPS: Final = """
     SELECT coalesce(report->'steps', '[]') FROM trending.run
     WHERE namespace = %s AND schedule = %s ORDER BY started_at DESC LIMIT %s
@@ -44,8 +47,8 @@ class History:
     def estimate(self, action: StepAction, name: str, how: str | None, *, changes: int | None = None) -> Estimate:
         """Return what this step is expected to take when it is done in this mode or by this strategy (`how`).
 
-        With `changes`, the number of rows that are to change, the WAL of a Merge is that of a row changed, times that
-        number: it is what the WAL depends on.
+        With `changes`, the number of rows that are to change, the WAL of Merge and Upsert is that of a row changed,
+        times that number, which is what it depends on; with none it is that of the runs that changed none.
         """
         steps = [
             step
@@ -69,13 +72,13 @@ def _wal_bytes(steps: Sequence[Step], changes: int | None) -> int | None:
     known = [step for step in steps if step.wal_bytes is not None]
     if not known:
         return None
-    if changes is not None and known[0].strategy in ("Merge", "Upsert"):
-        rates = [(step.wal_bytes or 0) / rows for step in known if (rows := _changed(step))]
-        if rates and changes:
-            return round(median(rates) * changes)
-        idle = [step for step in known if not _changed(step)]
-        known = idle or known if not changes else known
-    return round(median(step.wal_bytes or 0 for step in known))
+    if changes is None or known[0].strategy not in _BY_ROW:
+        return round(median(step.wal_bytes or 0 for step in known))
+    if changes == 0:
+        idle = [step.wal_bytes or 0 for step in known if not _changed(step)]
+        return round(median(idle)) if idle else None
+    rates = [(step.wal_bytes or 0) / rows for step in known if (rows := _changed(step))]
+    return round(median(rates) * changes) if rates else None
 
 
 def _changed(step: Step) -> int:
