@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
@@ -40,6 +41,7 @@ class SliceLocks:
         self._slices: dict[int, Slice] = {}
         self._shares_snapshot = False
         self._snapshot: str | None = None
+        self._with_own_snapshot: set[Connection] = set()
         self._generation = 0
         self._alone = threading.RLock()
 
@@ -89,11 +91,11 @@ class SliceLocks:
         """Have the transaction that `connection` has just begun, before any query, see what the others of this run see.
 
         `again` is how often its work was begun again: then it sees what is there now, since on the old snapshot it
-        would fail alike. Does nothing where no snapshot is shared. Raises LostLocksError where the session that keeps
-        the snapshot has ended.
+        would fail alike. Does nothing where no snapshot is shared, and for a connection with a `snapshot_of_its_own`.
+        Raises LostLocksError where the session that keeps the snapshot has ended.
         """
         with self._alone:
-            if not self._shares_snapshot:
+            if not self._shares_snapshot or connection in self._with_own_snapshot:
                 return
             if self._connection is None or self._snapshot is None:
                 raise _lost()
@@ -102,6 +104,18 @@ class SliceLocks:
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
         except _NO_SUCH_SNAPSHOT:
             raise _lost() from None
+
+    @contextmanager
+    def snapshot_of_its_own(self, connection: Connection) -> Iterator[None]:
+        """Have the transactions of this connection see what is there when they begin: its sources lie ready in
+        temporary tables, filled from the shared snapshot."""
+        with self._alone:
+            self._with_own_snapshot.add(connection)
+        try:
+            yield
+        finally:
+            with self._alone:
+                self._with_own_snapshot.discard(connection)
 
     def release(self) -> None:
         """Let go of all locks."""

@@ -127,12 +127,16 @@ def _vacuum(connection: Connection, relation: Churned, why: str, stop: Stop) -> 
         with _warnings(connection) as warnings, _lock_timeout(connection):
             connection.execute(statement)
     except psycopg.errors.QueryCanceled:
-        return f"{why}; its VACUUM was not finished, since {stop.error or 'it was cancelled'}"
+        return f"{why}; its VACUUM was not finished, since {_cause(stop)}"
     except psycopg.errors.LockNotAvailable:
         return f"{why}; not vacuumed, since others lock it"
     if warnings:
         return f"{why}; not vacuumed: {warnings[0]}"
     return f"{why}; vacuumed in {time.monotonic() - begun:.1f} s"
+
+
+def _cause(stop: Stop) -> str:
+    return str(stop.error or "it was cancelled")
 
 
 @contextmanager

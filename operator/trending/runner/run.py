@@ -23,6 +23,7 @@ from trending.runner.goal import Goal, overlap, resolve, wish
 from trending.runner.locks import SliceLocks
 from trending.runner.maintenance import dead_rows, maintain, tell_statistics
 from trending.runner.migrate import ledger_is_there
+from trending.runner.neighbours import read_writes, who_else_writes
 from trending.runner.patience import Patience
 from trending.runner.progress import Progress
 from trending.runner.record import Outcome, Record
@@ -97,7 +98,10 @@ class _Run:
         self._progress.plans(self._record.left)
         # Where no target can be had, or is due, there is nothing to refresh for.
         if self._goals and self._refresh():
+            others = self._look_for_others(row)
             self._rewrite(row)
+            for name, sentence in others.items():
+                self._record.remark("Rewrite", name, sentence)
             # Whoever waits for the slices need not wait for this; a shared snapshot would keep dead rows alive.
             self._locks.release()
             if self._order.spec.database.maintenance == "Auto" and not self._record.was_stopped:
@@ -161,6 +165,16 @@ class _Run:
         )
         self._record.done(step)
         self._progress.ends(step)
+
+    def _look_for_others(self, row: ledger.RunRow) -> dict[str, str]:
+        """Return, by target, who else writes the same rows: each of them alone finds nothing wrong."""
+        connection, told = self._connected(), {}
+        for goal in self._goals:
+            writes = read_writes(connection, goal.slice)
+            if sentence := who_else_writes(goal.slice, writes, self._order.run, row.data_timestamp):
+                self._progress.says(f"target {goal.name}: {sentence}")
+                told[goal.name] = sentence
+        return told
 
     def _rewrite(self, row: ledger.RunRow) -> None:
         writer = TargetWriter(
@@ -235,6 +249,8 @@ class _Run:
             return error.with_answer(redactor)
         if self._stop.error is not None:
             return self._stop.error  # its cancellation is what the driver tells of
+        if isinstance(error, psycopg.errors.QueryCanceled):
+            return RunError(f"{from_driver(error, redactor)}; {self._sessions.limit_of_statements}")
         if isinstance(error, psycopg.Error):
             return from_driver(error, redactor)
         self._progress.says(redactor.foreign(traceback.format_exc()))

@@ -67,6 +67,17 @@ class Sessions:
         defaults = {"connect_timeout": _CONNECT_TIMEOUT, **_CLIENT_SIDE}
         self._conninfo = make_conninfo(**{**defaults, **access.parameters, "application_name": f"trending/{schedule}"})
 
+    @property
+    def limit_of_statements(self) -> str:
+        """Say where the time limit of statements comes from, for whoever has met it."""
+        for name, value in self._settings.items():
+            if name.lower() == "statement_timeout":
+                return f"their limit is statement_timeout ({value}, spec.database.settings.statement_timeout)"
+        return (
+            "their limit, if it was that, is statement_timeout (the role's, the database's or the server's): "
+            "spec.database.settings.statement_timeout is for a longer one"
+        )
+
     def open_for_work(self) -> Connection:
         """Open a connection that refreshes and rewrites. Raises UnreachableError and ConfigurationError."""
         return self._open(_SERVER_SIDE)
