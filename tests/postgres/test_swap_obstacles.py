@@ -67,6 +67,8 @@ def scores(database: Database) -> Database:
             "CREATE SEQUENCE s OWNED BY scores_v1_week.score",
             "sequence s belongs to a column of scores_v1_week",
         ),
+        ("REVOKE SELECT ON scores_v1_week FROM discovery", "discovery has no SELECT on scores_v1_week"),
+        ("REVOKE ALL ON scores_v1 FROM discovery", "discovery may not lock scores_v1, for want of UPDATE, DELETE and"),
         ("ALTER TABLE scores_v1_week SET UNLOGGED", "scores_v1_week is unlogged: a crash would empty it"),
         (
             "CREATE INDEX half ON ONLY scores_v1 (genre)",

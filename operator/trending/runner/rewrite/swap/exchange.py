@@ -33,18 +33,18 @@ class ChangedError(RunError):
 def exchange(connection: Connection, built: Built, *, lock_seconds: float) -> None:
     """Put the new partitions in the places of the old ones, within the caller's transaction; the old ones are dropped.
 
-    Readers of the whole table wait from the first lock to the caller's commit, and while the locks are waited for:
-    `lock_seconds` in all. Raises LockNotAvailable where somebody is in the way, ChangedError where somebody has changed
-    the partitions since; the transaction is as before then.
+    Readers of the whole table wait from the first lock to the caller's commit, which should follow at once, and while
+    the locks are waited for, `lock_seconds` in all. Raises LockNotAvailable where somebody is in the way, ChangedError
+    where somebody has changed the partitions since; the transaction is as before then.
     """
-    usual = connection.execute("SHOW lock_timeout").fetchone()
+    (usual,) = connection.execute("SHOW lock_timeout").fetchone() or ("0",)
     with connection.transaction():
         _check(connection, built)
         _lock(connection, built, lock_seconds)
         _check_locked(connection, built)
         # One message: no round trips under the lock.
-        connection.execute(sql.SQL("; ").join(_statements(built)))
-        connection.execute("SELECT set_config('lock_timeout', %s, true)", usual)
+        limit = sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(usual))
+        connection.execute(sql.SQL("; ").join([*_statements(built), limit]))
 
 
 def _check(connection: Connection, built: Built) -> None:
@@ -61,8 +61,9 @@ def _lock(connection: Connection, built: Built, seconds: float) -> None:
     tables = [parent.identifier for parent in built.partitions.parents]
     tables += [table for leaf in built.leaves for table in (leaf.leaf.identifier, leaf.identifier)]
     for table in tables:
-        connection.execute(lock_timeout(max(_LEAST, until - time.monotonic())))
-        connection.execute(sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(table))
+        limit = lock_timeout(max(_LEAST, until - time.monotonic()))
+        lock = sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(table)
+        connection.execute(sql.SQL("; ").join([limit, lock]))
 
 
 def _check_locked(connection: Connection, built: Built) -> None:

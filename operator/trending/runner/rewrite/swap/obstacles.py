@@ -32,6 +32,14 @@ _OBSTACLES: Final = (
     CROSS JOIN LATERAL (VALUES (current_user), (pg_get_userbyid(c.relowner))) AS r (name)
     WHERE c.oid = ANY(%(leaves)s) AND NOT has_schema_privilege(r.name, n.oid, 'CREATE')
     """,
+    """
+    SELECT format('%%I may not lock %%s, for want of UPDATE, DELETE and TRUNCATE', current_user, oid::regclass)
+    FROM pg_class WHERE oid = ANY(%(path)s) AND NOT has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE')
+    """,
+    """
+    SELECT format('%%I has no SELECT on %%s', current_user, oid::regclass)
+    FROM pg_class WHERE oid = ANY(%(leaves)s) AND NOT has_table_privilege(oid, 'SELECT')
+    """,
     # What kind of table it is.
     """
     SELECT format('%%s is %%s', oid::regclass, CASE WHEN relkind <> 'r' THEN 'a foreign table'
