@@ -1,33 +1,31 @@
 """Partitioning a table, and the reverse, while readers go on.
 
-Two sessions. The keeper's one transaction holds the locks of the slices and a SHARE lock on the table from before the
-copy until the exchange, which it does itself: no write can be lost, and when it ends early nothing has happened. The
-worker copies and commits before the exchange. In one transaction this could not be right: a REPEATABLE READ transaction
-whose snapshot is older than the commit would find the exchanged table empty. So the keeper waits for those that were
-open then.
+Two sessions. The keeper's one transaction holds the locks of the slices and a SHARE ROW EXCLUSIVE lock on the table
+(under SHARE a second one of these could begin) from before the copy until the exchange, which it does itself: no write
+can be lost, and when it ends early nothing has happened. The worker copies and commits before the exchange. In one
+transaction this could not be right: a REPEATABLE READ transaction whose snapshot is older than the commit would find
+the exchanged table empty. So the keeper waits for those that were open then.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
-from trending.api.status import Step, StepAction
 from trending.runner.failure import ConfigurationError, RunError, doing
 from trending.runner.partition.exchange import exchange, grants
 from trending.runner.partition.obstacles import find_obstacles
 from trending.runner.partition.task import Request, Task, prepare
 from trending.runner.partition.twin import Twin
+from trending.runner.partition.waiting import Listener, Waits, try_all
 from trending.runner.patience import (
     AGAINST_ALL,
-    AGAINST_WRITES,
-    Patience,
+    AGAINST_EXCLUSIVE,
     holders_of_key,
     holders_of_relation,
     lock_timeout,
@@ -37,7 +35,8 @@ from trending.runner.table import Table
 
 Connection = psycopg.Connection[Any]
 
-_AGAINST_SHARE: Final = ("RowExclusiveLock", "ShareUpdateExclusiveLock", *AGAINST_WRITES[1:])
+_AGAINST_COPY: Final = AGAINST_EXCLUSIVE[1:]
+"""The locks that keep SHARE ROW EXCLUSIVE out: those of writers and of maintenance, not of readers."""
 _CHUNK_PAGES: Final = 8192
 """Pages copied by one statement, 64 MiB: how often the progress is told and a lost keeper is noticed."""
 _LOOK_EVERY: Final = 0.2
@@ -66,20 +65,8 @@ _OPEN: Final = """
         ) THEN pg_blocking_pids(lock.pid) ELSE '{}' END))
 """
 _LEFT_BEHIND: Final = """
-    SELECT 1 FROM pg_class WHERE oid = to_regclass(%s) AND obj_description(oid, 'pg_class') = %s
+    SELECT oid FROM pg_class WHERE oid = to_regclass(%s) AND obj_description(oid, 'pg_class') = %s
 """
-
-
-class Listener(Protocol):
-    """Who is told how it goes."""
-
-    def says(self, text: str) -> None:
-        """Hear what is being done or waited for."""
-        ...
-
-    def copied(self, rows: int, of: int) -> None:
-        """Hear how many rows have been copied so far."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -122,8 +109,9 @@ class _Work:
         self._keeper, self._worker = keeper, worker
         self._request, self._wait_seconds = request, wait_seconds
         self._stop, self._listener = stop, listener
-        self._patience = Patience(stop, _Sayings(listener))
+        self._waits = Waits(wait_seconds, stop, listener)
         self._held_since = 0.0
+        self._twin_oid: int | None = None
 
     def carry_out(self) -> Done:
         begun = time.monotonic()
@@ -160,45 +148,33 @@ class _Work:
         for slice_ in sorted(task.slices, key=lambda each: each.lock_key):
             key = slice_.lock_key
             statement = sql.SQL("SELECT pg_advisory_xact_lock({})").format(sql.Literal(key))
-            self._until_had(
-                f"slice {slice_}", self._keeper, [statement], lambda key=key: holders_of_key(self._keeper, key)
+            self._waits.until_had(
+                f"slice {slice_}",
+                lambda seconds, statement=statement: try_all(self._keeper, seconds, [statement]),  # type: ignore[misc]  # bound to this round
+                lambda key=key: holders_of_key(self._keeper, key),  # type: ignore[misc]  # bound to this round
             )
-        # The worker's lock first: behind somebody who waits for an exclusive one it would wait for the keeper's end.
-        self._worker.execute("BEGIN")
-        self._lock_table(self._worker, table, "ACCESS SHARE", AGAINST_WRITES[-1:])
-        self._lock_table(self._keeper, table, "SHARE", _AGAINST_SHARE)
+        self._waits.until_had(
+            f"a lock on {table.qualified}",
+            lambda seconds: self._lock_table(table, seconds),
+            lambda: holders_of_relation(self._keeper, table.oid, _AGAINST_COPY),
+        )
         self._worker.execute("SET LOCAL lock_timeout = '10s'")
         self._held_since = time.monotonic()
         self._listener.says(f"writers of {table.qualified} wait from now on; readers go on")
 
-    def _lock_table(self, connection: Connection, table: Table, mode: str, against: tuple[str, ...]) -> None:
-        statement = sql.SQL("LOCK TABLE {} IN {} MODE").format(table.identifier, sql.SQL(mode))
-        self._until_had(
-            f"a lock on {table.qualified}",
-            connection,
-            [statement],
-            lambda: holders_of_relation(connection, table.oid, against),
-        )
-
-    def _until_had(
-        self, what: str, connection: Connection, statements: Iterable[sql.Composed], blockers: Callable[[], str]
-    ) -> None:
-        latest = time.monotonic() + self._wait_seconds
-
-        def attempt(seconds: float) -> None:
+    def _lock_table(self, table: Table, seconds: float) -> None:
+        # Both or none: behind somebody who waits for an exclusive lock the worker would wait for the keeper's end. No
+        # transaction of a worker is open while its keeper waits: another one's exchange would wait for that.
+        lock = sql.SQL("LOCK TABLE {} IN {} MODE")
+        with self._keeper.transaction():
+            self._keeper.execute(lock_timeout(seconds))
+            self._keeper.execute(lock.format(table.identifier, sql.SQL("SHARE ROW EXCLUSIVE")))
+            self._worker.execute("BEGIN")
             try:
-                with connection.transaction():
-                    connection.execute(lock_timeout(seconds))
-                    for statement in statements:
-                        connection.execute(statement)
-            except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
-                if time.monotonic() >= latest:
-                    raise RunError(
-                        f"{what} could not be had within {self._wait_seconds:.0f} s, held by {blockers()}"
-                    ) from None
-                raise psycopg.errors.LockNotAvailable(str(error)) from None
-
-        self._patience.until_had(what, attempt, blockers)
+                try_all(self._worker, seconds, [lock.format(table.identifier, sql.SQL("ACCESS SHARE"))])
+            except psycopg.Error:
+                self._worker.rollback()
+                raise
 
     def _drop_left_behind(self, task: Task) -> str | None:
         """Drop the copy that was committed by a time that was cut off before the exchange."""
@@ -230,6 +206,8 @@ class _Work:
             for statement in twin.finish():
                 self._stop.check()
                 self._worker.execute(statement)
+        made = self._worker.execute(_LEFT_BEHIND, [twin.identifier.as_string(None), twin.mark]).fetchone()
+        self._twin_oid = made[0] if made else None
         self._worker.execute("COMMIT")
         return task
 
@@ -283,20 +261,15 @@ class _Work:
         table, twin = task.original.table, task.twin
         self._listener.says("exchanging the names")
         with doing("exchanging the names"):
-            self._until_had(
+            self._waits.until_had(
                 f"the instant to exchange {table.qualified}",
-                self._keeper,
-                self._statements_of_exchange(task),
+                lambda seconds: try_all(self._keeper, seconds, self._statements_of_exchange(task)),
                 lambda: holders_of_relation(self._keeper, table.oid, AGAINST_ALL),
             )
-            self._stop.check()
             self._keeper.execute("COMMIT")
         self._listener.says(f"{twin.name} is {table.qualified} now")
 
-    def _statements_of_exchange(self, task: Task) -> Iterable[sql.Composed]:
-        return _Again(lambda: self._exchange_of(task))
-
-    def _exchange_of(self, task: Task) -> Iterator[sql.Composed]:
+    def _statements_of_exchange(self, task: Task) -> Iterator[sql.Composed]:
         table, twin = task.original.table, task.twin
         yield sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table.identifier)
         # What needs no more than a reader's lock may have come since: a view.
@@ -304,7 +277,7 @@ class _Work:
             raise ObstaclesError("\n".join(obstacles))
         name = twin.identifier.as_string(self._keeper)
         row = self._keeper.execute("SELECT to_regclass(%s)::oid", [name]).fetchone()
-        if row is None or row[0] is None:
+        if row is None or row[0] is None or row[0] != self._twin_oid:
             raise RunError(f"{name}, the finished copy, was dropped by somebody else")
         yield from grants(self._keeper, task.original, twin, row[0])
         yield from exchange(twin, keep_old=self._request.keep_old)
@@ -313,44 +286,14 @@ class _Work:
         """Drop the finished copy that is not wanted any more, as far as the database can still be reached."""
         name = twin.identifier.as_string(None)
         self._stop.ended()
-        with suppress(psycopg.Error):
-            self._keeper.close()
         try:
-            self._worker.execute(sql.SQL("SET lock_timeout = '10s'"))
-            if self._worker.execute(_LEFT_BEHIND, [name, twin.mark]).fetchone() is not None:
+            self._worker.execute("SET lock_timeout = '10s'")
+            row = self._worker.execute(_LEFT_BEHIND, [name, twin.mark]).fetchone()
+            # Where the keeper is lost another one may have begun, whose copy has the same name.
+            if row is not None and row[0] == self._twin_oid:
                 self._worker.execute(sql.SQL("DROP TABLE {}").format(twin.identifier))
         except psycopg.Error:
             self._listener.says(f"{name}, the finished copy, could not be dropped: the next time does so")
-
-
-class _Again:
-    """Statements that are made anew for each attempt."""
-
-    def __init__(self, make: Callable[[], Iterator[sql.Composed]]) -> None:
-        self._make = make
-
-    def __iter__(self) -> Iterator[sql.Composed]:
-        return self._make()
-
-
-class _Sayings:
-    """Passes on what Patience says."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-
-    def plans(self, work: list[tuple[StepAction, str]]) -> None:
-        """Hear nothing of a run."""
-
-    def starts(self, action: StepAction, name: str) -> None:
-        """Hear nothing of a run."""
-
-    def ends(self, step: Step) -> None:
-        """Hear nothing of a run."""
-
-    def says(self, text: str) -> None:
-        """Pass it on."""
-        self._listener.says(text)
 
 
 def _check(task: Task) -> None:
