@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from psycopg import sql
 from tests.postgres.boards import NOW, QUERY, SLICE, with_board
 from tests.postgres.plans import Answer, findings, planned
 from tests.postgres.runs import NAMESPACE, identity, own_target, report_of, run, spec_dict
-from tests.postgres.server import ADMIN, OWNER, Database
+from tests.postgres.server import ADMIN, BINARIES, OWNER, Database, PostgresServer, _as, _system_user, running_server
 from trending.api.spec import TrendingScheduleSpec
 
 
@@ -95,6 +96,24 @@ def test_a_setting_that_the_session_would_not_take_is_told_and_the_rest_is_plann
     told = only(findings(answer, "error"))
     assert told.startswith(f"{place}: {what}")
     assert answer["rewrite"][0]["rowsUnchanged"] == 10
+
+
+def test_a_standby_is_told_before_anything_is_tried_on_it() -> None:
+    with running_server() as server, server.database() as database:
+        with_board(database)
+        signal = server.folder / "data" / "standby.signal"
+        signal.touch()
+        restart(server)
+        told = only(findings(planned(database, board_spec(), exit_code=2), "error"))
+        assert "is a standby that cannot be written to: give the primary's URI" in told
+        signal.unlink()
+        restart(server)  # the database is dropped at the end
+
+
+def restart(server: PostgresServer) -> None:
+    command = [str(BINARIES / "pg_ctl"), "--silent", "--wait", "-D", str(server.folder / "data"), "-m", "fast"]
+    command += ["-l", str(server.folder / "log"), "-o", f"-p {server.port}", "restart"]
+    subprocess.run(command, check=True, **_as(_system_user()))
 
 
 def test_too_few_connections_for_a_run_are_told(board: Database) -> None:

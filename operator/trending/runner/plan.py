@@ -19,7 +19,7 @@ from trending.runner.access import Access
 from trending.runner.due import due_at
 from trending.runner.failure import RunError, doing, from_driver
 from trending.runner.history import Estimate, History, read_history
-from trending.runner.preflight import Checked, Finding, Findings, Preflight, check, usable_settings
+from trending.runner.preflight import Checked, Finding, Findings, Preflight, check, is_writable, usable_settings
 from trending.runner.preview import Preview, preview
 from trending.runner.session import Sessions
 from trending.runner.stop import Stop
@@ -133,6 +133,8 @@ def _make_plan(inquiry: Inquiry, stop: Stop) -> RunPlan:
     plan = RunPlan(preflight=findings.all)
     with closing(_open(inquiry, findings, stop)) as connection:
         now = plan.data_timestamp = inquiry.now or _clock(connection)
+        if not is_writable(connection, findings):
+            return plan
         with doing("the preflight"), _rolled_back(connection):
             checked = check(
                 connection,

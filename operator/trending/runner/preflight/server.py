@@ -38,10 +38,26 @@ _NOT_SEARCHED: Final = """
 """
 
 
+def is_writable(connection: Connection, findings: Findings) -> bool:
+    """Look whether the server is one that runs can work on at all; outside a transaction, since a standby begins none
+    that could write."""
+    version = connection.info.server_version
+    told = f"PostgreSQL {version // 10000}.{version % 10000}"
+    row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+    if version < OLDEST * 10000:
+        findings.error("database", f"the server is {told}, and runs need {OLDEST} or newer: upgrade it")
+        return False
+    if row and row[0]:
+        findings.error(
+            "database", f"the server ({told}) is a standby that cannot be written to: give the primary's URI"
+        )
+        return False
+    findings.ok("database", f"{told}, which can be written to")
+    return True
+
+
 def check_server(connection: Connection, spec: TrendingScheduleSpec, findings: Findings) -> None:
-    """Look at what every run needs of the server, whatever it rewrites."""
-    with findings.within(connection, "database"):
-        _check_version(connection, findings)
+    """Look at what every run needs of a server that can be written to, whatever it rewrites."""
     with findings.within(connection, "database"):
         _check_temporary(connection, findings)
     with findings.within(connection, "database"):
@@ -72,20 +88,6 @@ def usable_settings(connection: Connection, settings: Mapping[str, str], finding
         else:
             usable[name] = value
     return usable
-
-
-def _check_version(connection: Connection, findings: Findings) -> None:
-    version = connection.info.server_version
-    told = f"PostgreSQL {version // 10000}.{version % 10000}"
-    row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
-    if version < OLDEST * 10000:
-        findings.error("database", f"the server is {told}, and runs need {OLDEST} or newer: upgrade it")
-    elif row and row[0]:
-        findings.error(
-            "database", f"the server ({told}) is a standby that cannot be written to: give the primary's URI"
-        )
-    else:
-        findings.ok("database", f"{told}, which can be written to")
 
 
 def _check_temporary(connection: Connection, findings: Findings) -> None:
