@@ -60,8 +60,8 @@ def grid(kind: Kind, *, size: Size, campaign: Campaign) -> Bout:
     if bout.runs:
         keep(f"grid-{kind}", bout.to_json())
         draw(bout.findings, RESULTS / f"grid-{kind}.png", title=f"{size.rows:,} rows a slice, {size.slices} slices")
-    if bout.ended:
-        say(bout.ended)
+    for sentence in filter(None, (bout.ended, bout.note)):
+        say(sentence)
     return bout
 
 
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--shares", default="0,2,10,60", help="percentages that change (default 0,2,10,60)")
     parser.add_argument("--kind", choices=KINDS, action="append", help="of tables (default both)")
     parser.add_argument("--strategy", choices=STRATEGIES, action="append", help="default all")
-    parser.add_argument("--flat-once", action="store_true", help="Swap and DeleteInsert once a round")
+    parser.add_argument("--once", choices=STRATEGIES, action="append", help="to measure at one share a round")
     parser.add_argument("--minutes", type=float, help="for each kind, after which no other share is begun")
     options = parser.parse_args(arguments)
     for kind in options.kind or KINDS:
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             strategies=_strategies(kind, options.strategy),
             shares=[float(share) / 100 for share in options.shares.split(",")],
             rounds=options.rounds,
-            flat_once=options.flat_once,
+            once=options.once or (),
             minutes=options.minutes,
         )
         bout = grid(kind, size=Size(rows=options.rows, slices=options.slices), campaign=campaign)

@@ -110,3 +110,11 @@ def test_what_makes_no_sense_is_refused(database: Database) -> None:
     assert bench(database, "--shares", "0,200")[0] == 2
     assert bench(database, "--setting", "work_mem")[0] == 2
     assert "no database is given" in start("bench").communicate()[1]
+
+
+def test_when_the_time_is_over_there_is_what_was_measured_by_then(with_ledger: Database) -> None:
+    result = measured(with_ledger, "--strategy", "Merge", "--minutes", "0")
+    assert result["runs"] == []
+    assert result["ended"] is None
+    assert "minutes were over" in result["note"]
+    assert with_ledger.execute(SCHEMAS) == [("trending",)]

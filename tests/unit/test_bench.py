@@ -164,11 +164,12 @@ def test_rivals_take_turns_at_being_first() -> None:
     assert [order[0] for order in orders] == ["Merge", "Swap", "Auto"]
 
 
-def test_flat_strategies_may_be_measured_once_a_round() -> None:
+def test_what_takes_long_may_be_measured_once_a_round() -> None:
     campaign = Campaign(
-        kinds=["partitioned"], strategies=["Merge", "Swap"], shares=[0, 0.02, 0.1], rounds=2, flat_once=True
+        kinds=["partitioned"], strategies=["Merge", "Swap"], shares=[0, 0.02, 0.1], rounds=2, once=["Swap"]
     )
     assert campaign.runs == 2 * 4
+    assert campaign.strategies_at("partitioned", 0.02, 1) == ["Merge", "Swap"]
 
 
 def test_the_plot_is_a_png(tmp_path: Path) -> None:

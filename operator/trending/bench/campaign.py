@@ -25,8 +25,8 @@ class Campaign:
     shares: Sequence[float]
     """Of the slice's rows that change, from 0 to 1."""
     rounds: int
-    flat_once: bool = False
-    """Measure those of FLAT once a round, at one of the shares."""
+    once: Sequence[Strategy] = ()
+    """Those to measure once a round, at the second of the shares (or the only one)."""
     minutes: float | None = None
     """After these no other share is begun."""
 
@@ -36,8 +36,8 @@ class Campaign:
 
     def strategies_at(self, kind: Kind, share: float, round_: int) -> list[Strategy]:
         """Return those to measure at this share in this round (from 1), in an order that turns from round to round."""
-        once = self.shares[min(1, len(self.shares) - 1)]
-        due = [each for each in self.strategies_for(kind) if not self.flat_once or each not in FLAT or share == once]
+        one = self.shares[min(1, len(self.shares) - 1)]
+        due = [each for each in self.strategies_for(kind) if each not in self.once or share == one]
         turn = (round_ - 1) % len(due) if due else 0
         return due[turn:] + due[:turn]
 

@@ -33,7 +33,7 @@ def print_bout(console: Console, bout: Bout) -> None:
         console.print()
         for bar in _bars(findings, kind):
             console.print(bar)
-    for line in _thresholds(bout):
+    for line in (*_thresholds(bout), *([bout.note] if bout.note else [])):
         console.print(line, highlight=False)
 
 

@@ -34,7 +34,9 @@ class Bout:
     thresholds: dict[Kind, float] = field(default_factory=dict)
     are_stored: bool = False
     ended: str | None = None
-    """Why it ended before it was done; None where it did not."""
+    """Why it failed or was interrupted; None where it was not."""
+    note: str | None = None
+    """What is missing from it nevertheless."""
     was_interrupted: bool = False
 
     @property
@@ -49,6 +51,7 @@ class Bout:
             "mergeBelow": self.thresholds,
             "stored": self.are_stored,
             "ended": self.ended,
+            "note": self.note,
         }
 
 
@@ -65,7 +68,7 @@ def work(
     """Measure, and drop all that was made, also where it is stopped (Ctrl-C, SIGTERM).
 
     `connect` opens connections of the role of `access`, in autocommit mode. Where `storing`, the thresholds go to the
-    ledger in the end, if all was measured. Raises psycopg.Error and MigrationError.
+    ledger in the end, unless it failed. Raises psycopg.Error and MigrationError.
     """
     with connect() as connection:
         bout = Bout(
@@ -84,7 +87,7 @@ def work(
         with _interruptible(), lent_ledger(connect, keep=storing, say=listener.says):
             try:
                 if not carry_out(campaign, bench, yard, listener=_Noting(listener, bout.runs)):
-                    bout.ended = f"the {campaign.minutes:g} minutes were over before all was measured"
+                    bout.note = f"the {campaign.minutes:g} minutes were over before all was measured"
             except KeyboardInterrupt as interruption:
                 bout.ended, bout.was_interrupted = str(interruption) or "it was interrupted", True
             except BenchError as error:

@@ -50,7 +50,7 @@ def _campaign(options: dict[str, Any]) -> Campaign:
         strategies=[each for each in STRATEGIES if each in options["strategies"]],
         shares=options["shares"],
         rounds=options["rounds"],
-        flat_once=options["flat_once"],
+        once=options["once"],
         minutes=options["minutes"],
     )
     if campaign.runs == 0:
@@ -68,7 +68,12 @@ def _campaign(options: dict[str, Any]) -> Campaign:
 @click.option(
     "--strategy", "strategies", multiple=True, type=click.Choice(STRATEGIES), default=STRATEGIES, help="Default: all."
 )
-@click.option("--flat-once", is_flag=True, help="Swap and DeleteInsert once a round: all shares are the same to them.")
+@click.option(
+    "--once",
+    multiple=True,
+    type=click.Choice(STRATEGIES),
+    help="Measure it at one share a round; what writes every row costs the same at all.",
+)
 @click.option("--minutes", type=float, help="Begin no other share after so many.")
 @click.option(
     "--setting", "settings", multiple=True, callback=_settings, metavar="NAME=VALUE", help="As spec.database.settings."
