@@ -13,7 +13,7 @@ from psycopg import sql
 from tests.audius.model import differences
 from tests.audius.rankings import TIME_RANGES_OF, expected_of_preset
 from tests.audius.tables import read_tables
-from tests.postgres.runs import counts, ledger, report_of, run, spec
+from tests.postgres.runs import counts, ledger, report_of, run, spec, start
 from tests.postgres.server import Database, PostgresServer
 from trending.api.spec import TrendingScheduleSpec
 from trending.presets import load_preset
@@ -88,6 +88,15 @@ def test_the_examples_together_rewrite_every_ranking_of_the_presets(sample: Data
             assert wrong(sample, report, each["preset"]) == []
             seen |= {(each["preset"]["name"], time_range) for time_range in each["preset"]["timeRanges"]}
     assert seen == {(name, time_range) for name, ranges in TIME_RANGES_OF.items() for time_range in ranges}
+
+
+def test_the_examples_may_start_at_the_same_moment_on_views_that_were_never_populated(sample: Database) -> None:
+    files = [str(EXAMPLES / name) for name in ("audius-hourly.yaml", "audius-more.yaml")]
+    running = [start("run", "-f", file, "-o", "json", TRENDING_DATABASE_URI=sample.uri) for file in files]
+    ended = [(process.communicate(timeout=120), process.returncode) for process in running]
+    assert [code for _, code in ended] == [0, 0], ended
+    versions = sample.execute("SELECT DISTINCT type, version FROM track_trending_scores ORDER BY 1, 2")
+    assert versions == [("TRACKS", "AnlGe"), ("TRACKS", "pnagD"), ("UNDERGROUND_TRACKS", "pnagD")]
 
 
 @pytest.mark.parametrize("persist", ["all", "positive"])
