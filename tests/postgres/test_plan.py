@@ -97,16 +97,17 @@ def test_all_that_a_plan_does_is_read_only_or_rolled_back(board: Database) -> No
     assert any(statement.startswith("CREATE TEMPORARY TABLE") for statement in statements)
     assert not [statement for statement in statements if statement.upper().startswith(("COMMIT", "END", "PREPARE"))]
     assert not [statement for statement in statements if "pg_advisory" in statement]
-    outside, is_read_only, is_open = [], False, False
+    outside, is_open = [], False
     for statement in statements:
         if statement.startswith("BEGIN"):
             is_open = True
         elif statement == "ROLLBACK":
             is_open = False
         elif not is_open:
-            is_read_only = is_read_only or "default_transaction_read_only" in statement
             outside.append(statement)
-    assert is_read_only
+    # Both of its sessions: what tries the settings, and what plans.
+    assert "SET default_transaction_read_only = on" in outside
+    assert "$1 = 'default_transaction_read_only', $2 = 'on'" in log
     assert not [statement for statement in outside if not re.match(r"(?i)SELECT|SET|SHOW", statement)]
 
 
