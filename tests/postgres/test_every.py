@@ -58,7 +58,7 @@ def test_a_target_that_is_not_due_says_when_it_will_be_and_repeats_its_timestamp
         "not due before 2026-11-24T06:00:00Z: every 24h, last written for the slot of 2026-11-23T06:00:00Z"
     )
     assert (step.strategy, step.rows_inserted, step.rows_unchanged) == (None, None, None)
-    assert report.message == "rewrote 1 target: 1 row updated, 0 unchanged"
+    assert report.message == "rewrote 1 target: 1 row updated, 0 unchanged; not due: daily"
     minute = timedelta(minutes=1)
     assert data_of(report) == {"hourly": SLOT + HOUR + minute, "daily": SLOT + minute}
 
@@ -138,4 +138,4 @@ def test_of_two_runs_at_once_the_second_finds_it_is_not_due_any_more(hot: Databa
         report = second.report()
     assert "not due before 2026-11-24T06:00:00Z" in (step_of(report, "daily").note or "")
     assert data_of(report) == {"hourly": SLOT + HOUR, "daily": SLOT}
-    assert report.message == "rewrote 1 target: 1 row inserted, 0 unchanged"
+    assert report.message == "rewrote 1 target: 1 row inserted, 0 unchanged; not due: daily"

@@ -52,6 +52,15 @@ def test_the_ledger_s_sql_can_be_run_again_and_keeps_what_is_in_it(ledger: Datab
     assert ledger.execute("SELECT table_name FROM trending.freshness") == [("public.scores",)]
 
 
+def test_an_older_ledger_serves_runs_and_is_completed_by_migrate(ledger: Database) -> None:
+    ledger.execute("DROP TABLE trending.threshold")
+    with ledger.connect(autocommit=True) as connection:
+        assert ledger_is_there(connection)
+        assert migrate(connection, say=silent) != []
+        assert migrate(connection, say=silent) == []
+    assert ledger.execute("SELECT count(*) FROM trending.threshold") == [(0,)]
+
+
 def test_psql_applies_the_ledger_too(database: Database) -> None:
     server = database.server
     command = [

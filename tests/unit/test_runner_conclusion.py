@@ -38,6 +38,13 @@ def test_a_run_is_superseded_only_where_every_target_is() -> None:
     assert "superseded by newer data: b" in partly.message
 
 
+def test_targets_that_were_not_due_are_named() -> None:
+    left_out = Step(name="b", action="Rewrite", note="not due before 9")
+    assert conclude([rewrite("a"), left_out], [], []).message.endswith("; not due: b")
+    assert conclude([left_out], [], []).message == "nothing was to be done: b is not due before 9"
+    assert conclude([rewrite("a"), left_out], [], ["a"]).result == "Superseded", "of those that were due, all"
+
+
 @pytest.mark.parametrize(
     ("errors", "reason", "code"),
     [

@@ -46,7 +46,9 @@ def conclude(steps: Sequence[Step], problems: Sequence[Problem], superseded: Seq
     if rewrites and len(superseded) == len(rewrites):
         message = "every target's slice holds newer data than this run's, and nothing was written"
         return Conclusion("Superseded", "RunSucceeded", message, 0)
-    return Conclusion("Succeeded", "RunSucceeded", _achieved(done, rewrites, superseded) or _nothing(steps), 0)
+    left_out = [step for step in steps if step.action == "Rewrite" and step.seconds is None]
+    achieved = _achieved(done, rewrites, superseded)
+    return Conclusion("Succeeded", "RunSucceeded", _with_left_out(achieved, left_out), 0)
 
 
 def _failed(problems: Sequence[Problem]) -> Conclusion:
@@ -71,10 +73,12 @@ def _achieved(steps: Sequence[Step], rewrites: Sequence[Step], superseded: Seque
     return "; ".join(parts)
 
 
-def _nothing(steps: Sequence[Step]) -> str:
-    """Say why nothing was done: no target was due."""
-    reasons = [f"{step.name} is {step.note}" for step in steps if step.action == "Rewrite" and step.note]
-    return f"nothing was to be done: {'; '.join(reasons)}" if reasons else "nothing was to be done"
+def _with_left_out(achieved: str, left_out: Sequence[Step]) -> str:
+    """Add the targets that were not due; where nothing else is to be told, why each was not."""
+    if not achieved:
+        reasons = [f"{step.name} is {step.note}" for step in left_out]
+        return f"nothing was to be done: {'; '.join(reasons)}" if reasons else "nothing was to be done"
+    return f"{achieved}; not due: {', '.join(step.name for step in left_out)}" if left_out else achieved
 
 
 def _rows(rewrites: Sequence[Step]) -> str:

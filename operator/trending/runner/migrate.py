@@ -55,14 +55,13 @@ def migrate(connection: Connection, *, preset: str | None = None, dry_run: bool 
 
 
 def ledger_is_there(connection: Connection) -> bool:
-    """Whether migration 0001, which is applied as a whole or not at all, has been applied to this database.
+    """Whether this database has what a run cannot do without: migration 0001, an older one perhaps."""
+    return _are_there(connection, "trending.run", "trending.freshness")
 
-    Not where an older one has, without the table that came last: it is safe to run again.
-    """
-    row = connection.execute(
-        "SELECT bool_and(to_regclass(name) IS NOT NULL) "
-        "FROM unnest(ARRAY['trending.run', 'trending.freshness', 'trending.threshold']) AS name"
-    ).fetchone()
+
+def _are_there(connection: Connection, *tables: str) -> bool:
+    query = "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s::text[]) AS name"
+    row = connection.execute(query, [list(tables)]).fetchone()
     return row is not None and bool(row[0])
 
 
@@ -83,7 +82,8 @@ def plan_from_catalog(connection: Connection, name: str) -> list[str]:
 
 
 def _apply_ledger(connection: Connection, *, dry_run: bool, say: Say) -> list[str]:
-    if ledger_is_there(connection):
+    # An older one lacks the table that came last; it is safe to run again.
+    if ledger_is_there(connection) and _are_there(connection, "trending.threshold"):
         say(f"{LEDGER}: nothing to do, the ledger is there.")
         return []
     text = re.sub(r"\A(--.*\n|\n)+", "", _text(LEDGER))
