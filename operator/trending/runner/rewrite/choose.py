@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
-from psycopg import sql
 
 from trending.runner.failure import ConfigurationError
 from trending.runner.goal import Goal
 from trending.runner.rewrite.delete_insert import DeleteInsert
 from trending.runner.rewrite.dependents import reason_to_touch_few
-from trending.runner.rewrite.limits import check_deletions, check_source
+from trending.runner.rewrite.limits import check_deletions, check_source, meet_within_limits
 from trending.runner.rewrite.merge import Merge
 from trending.runner.rewrite.sample import Sample, take_sample
-from trending.runner.rewrite.strategy import Destination, Plan, Strategy, plan_all_anew
+from trending.runner.rewrite.strategy import Destination, Met, Plan, Strategy, count_rows, plan_all_anew
 from trending.runner.rewrite.thresholds import IN_A_PLAIN_TABLE, IN_PARTITIONS, Threshold, read_threshold
 from trending.runner.rewrite.upsert import Upsert
 from trending.runner.stage import Stage
@@ -57,7 +56,7 @@ def choose(
     """
     check_source(goal, source)
     if goal.strategy == "Auto":
-        choice = _Auto(connection, target, source, swap_obstacle, rows_before).choose()
+        choice = _Auto(connection, goal, target, source, swap_obstacle, rows_before).choose()
     else:
         choice = _named(connection, goal, target, source, swap_obstacle)
     check_deletions(goal, choice.plan)
@@ -73,7 +72,8 @@ def check_swap(goal: Goal, obstacle: str | None) -> None:
 def _named(connection: Connection, goal: Goal, target: Destination, source: Stage, swap_obstacle: str | None) -> Choice:
     if goal.strategy == "Swap":
         check_swap(goal, swap_obstacle)
-        return Choice(plan=plan_all_anew(connection, target, source), strategy=None)
+        met = meet_within_limits(connection, goal, target, source, take_sample(connection, target, source))
+        return Choice(plan=plan_all_anew(target, source, met), strategy=None)
     strategies: dict[str, type[Merge | DeleteInsert | Upsert]] = {
         "Merge": Merge,
         "DeleteInsert": DeleteInsert,
@@ -88,6 +88,7 @@ class _Auto:
     """Guesses from a sample whether the join of all rows can pay; if so, has Merge do it, and judges by its result."""
 
     connection: Connection
+    goal: Goal
     target: Destination
     source: Stage
     swap_obstacle: str | None
@@ -101,14 +102,16 @@ class _Auto:
             most = max(before, self.source.rows)
             share = sample.changes(source=self.source.rows, before=before) / most
             if share > threshold.share and self._saves(before):
-                return self._anew(share, most, threshold, sample)
+                met = meet_within_limits(self.connection, self.goal, self.target, self.source, sample)
+                return self._anew(met, share, most, threshold, sample)
         merge = Merge(self.connection)
         plan = merge.plan(self.target, self.source)
         most = max(plan.before, self.source.rows)
         share = (plan.inserts + (plan.updates or 0) + plan.deletes) / most if most else 0.0
         saves = self._saves(plan.before) and most > _SMALL
         if obstacle is None and saves and share > threshold.share + _JOIN:
-            return self._anew(share, most, threshold, None)
+            met = Met(before=plan.before, kept=plan.before - plan.vanishing)
+            return self._anew(met, share, most, threshold, None)
         why = f"Auto took Merge: {_percent(share)} of {most:,} rows change"
         if share <= threshold.share:
             why += f", not above {_percent(threshold.share)}{_source(threshold)}"
@@ -120,7 +123,7 @@ class _Auto:
             why += f", hardly above {_percent(threshold.share)}"
         return Choice(plan=plan, strategy=merge, why=why)
 
-    def _anew(self, share: float, most: int, threshold: Threshold, sample: Sample | None) -> Choice:
+    def _anew(self, met: Met, share: float, most: int, threshold: Threshold, sample: Sample | None) -> Choice:
         """Have every row written anew."""
         name = "DeleteInsert" if self.swap_obstacle else "Swap"
         why = f"Auto took {name}: {'about ' if sample else ''}{_percent(share)} of {most:,} rows change"
@@ -129,7 +132,7 @@ class _Auto:
         why += f", above {_percent(threshold.share)}{_source(threshold)}"
         if self.swap_obstacle:
             why += f"; Swap cannot be: {self.swap_obstacle}"
-        plan = plan_all_anew(self.connection, self.target, self.source)
+        plan = plan_all_anew(self.target, self.source, met)
         return Choice(plan=plan, strategy=DeleteInsert(self.connection) if self.swap_obstacle else None, why=why)
 
     def _saves(self, before: int) -> bool:
@@ -139,13 +142,7 @@ class _Auto:
 
     def _rows_before(self) -> int:
         """Return how many rows the slice has, nearly: this is for a guess."""
-        if self.rows_before is not None:
-            return self.rows_before
-        count = sql.SQL("SELECT count(*) FROM {} AS target WHERE {}").format(
-            self.target.table.identifier, self.target.slice.condition("target")
-        )
-        (rows,) = self.connection.execute(count).fetchone() or (0,)
-        return int(rows)
+        return count_rows(self.connection, self.target) if self.rows_before is None else self.rows_before
 
 
 def _percent(share: float) -> str:

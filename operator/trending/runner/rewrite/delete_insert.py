@@ -7,7 +7,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from trending.runner.rewrite.strategy import Destination, Plan, RewriteResult, insert_rows, plan_all_anew
+from trending.runner.rewrite.strategy import Destination, Plan, RewriteResult, insert_rows, meet, plan_all_anew
 from trending.runner.stage import Stage
 
 Connection = psycopg.Connection[Any]
@@ -24,7 +24,7 @@ class DeleteInsert:
 
     def plan(self, target: Destination, source: Stage) -> Plan:
         """Count the slice's rows: all of them go, all of the stage's come."""
-        return plan_all_anew(self._connection, target, source)
+        return plan_all_anew(target, source, meet(self._connection, target, source))
 
     def apply(self, plan: Plan) -> RewriteResult:
         """Delete the slice, then insert the stage."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ ROWS: Final = 2000
 same, so that a miss by as much costs a few hundredths."""
 WORTH_FROM: Final = 20_000
 """Rows of the source below which the join itself costs no more than a sample would."""
+
+_CERTAINTY: Final = 12 * math.log(10)
 
 # LIMIT 1 keeps the planner from turning the look-ups into the join that they are to save.
 _LOOK_UP: Final = sql.SQL("""
@@ -45,6 +48,13 @@ class Sample:
         new, changed = (source * count / self.rows for count in (self.new, self.changed))
         # Every key of the source that is not new is one of the slice's that stays.
         return new + changed + max(0.0, before - (source - new))
+
+    def least_kept(self, source: int) -> int:
+        """Return how many of the source's keys the slice has at least, given the source's rows.
+
+        By Hoeffding's inequality, which holds for draws without replacement too, fewer come in one run of 10^12.
+        """
+        return max(0, math.floor(source * (1 - self.new / self.rows - math.sqrt(_CERTAINTY / (2 * self.rows)))))
 
 
 def take_sample(connection: Connection, target: Destination, source: Stage) -> Sample | None:

@@ -45,7 +45,7 @@ class Plan:
     before: int
     """Rows of the slice as it is."""
     vanishing: int
-    """Those of them whose key the source does not have."""
+    """Those of them whose key the source does not have, or a bound that they are not above (see limits.py)."""
     changes: sql.Identifier | None = None
     """Where a strategy has written down which rows change; it ends with the transaction."""
     note: str | None = None
@@ -87,22 +87,6 @@ def defaulted_columns(target: Destination, source: Stage) -> list[str]:
     ]
 
 
-def plan_all_anew(connection: Connection, target: Destination, source: Stage) -> Plan:
-    """Return the plan of a strategy that writes every row anew: all of the slice's go, all of the stage's come."""
-    met = meet(connection, target, source)
-    lacking = defaulted_columns(target, source)
-    return Plan(
-        destination=target,
-        source=source,
-        inserts=source.rows,
-        updates=0,
-        deletes=met.before,
-        before=met.before,
-        vanishing=met.before - met.kept,
-        note=f"columns that the query does not return have their defaults: {', '.join(lacking)}" if lacking else None,
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Met:
     """How slice and stage meet."""
@@ -110,7 +94,16 @@ class Met:
     before: int
     """Rows of the slice."""
     kept: int
-    """Those of them whose key the stage has too."""
+    """Those of them whose key the stage has too; or fewer, where fewer are enough to know."""
+
+
+def count_rows(connection: Connection, target: Destination) -> int:
+    """Count the slice's rows."""
+    query = sql.SQL("SELECT count(*) FROM {} AS target WHERE {}").format(
+        target.table.identifier, target.slice.condition("target")
+    )
+    (rows,) = connection.execute(query).fetchone() or (0,)
+    return int(rows)
 
 
 _MEET: Final = sql.SQL("""
@@ -135,6 +128,21 @@ def meet(connection: Connection, target: Destination, source: Stage) -> Met:
     )
     before, kept = connection.execute(query).fetchone() or (0, 0)
     return Met(before=before, kept=kept)
+
+
+def plan_all_anew(target: Destination, source: Stage, met: Met) -> Plan:
+    """Return the plan of a strategy that writes every row anew: all of the slice's go, all of the stage's come."""
+    lacking = defaulted_columns(target, source)
+    return Plan(
+        destination=target,
+        source=source,
+        inserts=source.rows,
+        updates=0,
+        deletes=met.before,
+        before=met.before,
+        vanishing=met.before - met.kept,
+        note=f"columns that the query does not return have their defaults: {', '.join(lacking)}" if lacking else None,
+    )
 
 
 def insert_rows(connection: Connection, plan: Plan, rows: sql.Composable) -> int:

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from trending.runner.failure import BadDataError, ConfigurationError
 from trending.runner.rewrite.columns import all_of, differs
-from trending.runner.rewrite.strategy import Destination, Plan, RewriteResult, meet
+from trending.runner.rewrite.strategy import Destination, Plan, RewriteResult, count_rows, meet
 from trending.runner.stage import Stage
 
 Connection = psycopg.Connection[Any]
@@ -75,10 +75,7 @@ class Upsert:
             )
         ).rowcount
         # The server counts both as one. RETURNING xmax would tell them apart, but not in a partitioned table.
-        count = sql.SQL("SELECT count(*) FROM {} AS target WHERE {}").format(
-            target.table.identifier, target.slice.condition("target")
-        )
-        (after,) = self._connection.execute(count).fetchone() or (0,)
+        after = count_rows(self._connection, target)
         inserted = after - (plan.before - deleted)
         updated = written - inserted
         return RewriteResult(
