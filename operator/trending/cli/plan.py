@@ -16,7 +16,8 @@ from trending.cli import database as given
 from trending.cli.schedule_file import ScheduleFile, ScheduleFileError, read_schedule_file, read_schedule_object
 from trending.controller.validity import refusal_of
 from trending.runner.failure import ConfigurationError, RunError
-from trending.runner.plan import Inquiry, RunPlan, make_plan
+from trending.runner.plan import Inquiry, make_plan
+from trending.runner.planned import RunPlan
 from trending.runner.preflight import Finding
 from trending.runner.stop import Stop
 from trending.schedule.decision import decide

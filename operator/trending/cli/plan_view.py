@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from trending.api.instant import format_precise
-from trending.runner.plan import PlannedRefresh, PlannedRewrite, RunPlan
+from trending.runner.planned import PlannedRefresh, PlannedRewrite, RunPlan
 
 _MARKS = {"error": "[red]✗[/]", "warning": "[yellow]![/]", "ok": "[green]✓[/]"}
 

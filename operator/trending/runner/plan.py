@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import psycopg
-from pydantic.alias_generators import to_camel
 
 from trending.api.duration import format_duration
 from trending.api.instant import format_instant, format_precise
@@ -19,7 +18,8 @@ from trending.runner.access import Access
 from trending.runner.due import due_at
 from trending.runner.failure import RunError, doing, from_driver
 from trending.runner.history import Estimate, History, read_history
-from trending.runner.preflight import Checked, Finding, Findings, Preflight, check, is_writable, usable_settings
+from trending.runner.planned import PlannedRefresh, PlannedRewrite, RunPlan
+from trending.runner.preflight import Checked, Findings, Preflight, check, is_writable, usable_settings
 from trending.runner.preview import Preview, preview
 from trending.runner.session import Sessions
 from trending.runner.stop import Stop
@@ -45,77 +45,6 @@ class Inquiry:
     access: Access
     now: datetime | None = None
     """The data timestamp to plan for; the database's clock by default."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedRefresh:
-    """How a view would be refreshed."""
-
-    name: str
-    mode: str | None
-    """Concurrent or Blocking; None where it would fail."""
-    why: str
-    seconds: float | None
-    wal_bytes: int | None
-    """Both the medians of the runs that `runs` counts."""
-    runs: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedRewrite:
-    """How a slice would be rewritten."""
-
-    name: str
-    table: str | None = None
-    slice: dict[str, list[str]] | None = None
-    due: bool
-    """Whether a run of the schedule would rewrite it now; a run by hand rewrites every target."""
-    note: str | None = None
-    """Why it is not due, and what else is to say."""
-    strategy: str | None = None
-    why: str | None = None
-    rows: int | None = None
-    """How many the slice would have; all of these None where nobody can tell, for the reason in `error` or `note`."""
-    rows_inserted: int | None = None
-    rows_updated: int | None = None
-    rows_deleted: int | None = None
-    rows_unchanged: int | None = None
-    seconds: float | None = None
-    wal_bytes: int | None = None
-    runs: int = 0
-    error: str | None = None
-    """The sentence that the run would fail this target with."""
-
-
-@dataclass(kw_only=True)
-class RunPlan:
-    """The answer."""
-
-    data_timestamp: datetime | None = None
-    """The `:now` that it was planned for."""
-    preflight: list[Finding] = field(default_factory=list)
-    refresh: list[PlannedRefresh] = field(default_factory=list)
-    rewrite: list[PlannedRewrite] = field(default_factory=list)
-    may_pass: bool = False
-    """Whether something could not be planned for a reason that another attempt may not meet."""
-
-    @property
-    def exit_code(self) -> int:
-        """0: a run would work. 2: it would fail, and somebody has to change something first. 1: it may pass."""
-        if any(finding.level == "error" for finding in self.preflight):
-            return 2
-        if any(rewrite.error for rewrite in self.rewrite):
-            return 1 if self.may_pass else 2
-        return 0
-
-    def to_json_object(self) -> dict[str, Any]:
-        """Return it as `-o json` prints it."""
-        return {
-            "dataTimestamp": self.data_timestamp and format_precise(self.data_timestamp),
-            "preflight": [finding.to_json_object() for finding in self.preflight],
-            "refresh": [_camel(each) for each in self.refresh],
-            "rewrite": [_camel(each) for each in self.rewrite],
-        }
 
 
 def make_plan(inquiry: Inquiry, *, stop: Stop) -> RunPlan:
@@ -304,7 +233,3 @@ class _Rewriting:
 
 def _with(base: PlannedRewrite, **fields: Any) -> PlannedRewrite:
     return PlannedRewrite(**{**vars(base), **fields})
-
-
-def _camel(each: PlannedRefresh | PlannedRewrite) -> dict[str, Any]:
-    return {to_camel(name): value for name, value in asdict(each).items()}
