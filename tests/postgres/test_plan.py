@@ -87,6 +87,24 @@ def test_a_plan_writes_nothing(board: Database, strategy: str) -> None:
     assert state(board) == before
 
 
+def test_a_swap_is_planned_where_the_slice_is_a_partition_and_builds_none(database: Database) -> None:
+    ledger(database)
+    database.execute(
+        "CREATE TABLE hot (board text, post_id int, score float8, PRIMARY KEY (board, post_id))"
+        " PARTITION BY LIST (board);"
+        "CREATE TABLE hot_main PARTITION OF hot FOR VALUES IN ('main');"
+        "CREATE TABLE source AS SELECT i AS post_id, i::float8 AS score FROM generate_series(1, 10) AS i"
+    )
+    own = own_target(slice={"board": ["main"]}, query="SELECT post_id, score FROM source", strategy="Swap")
+    before = state(database)
+    (swap,) = planned(database, spec_dict(rewrite=[own]))["rewrite"]
+    assert (swap["strategy"], swap["rowsInserted"]) == ("Swap", 10)
+    assert state(database) == before
+    database.execute("ALTER TABLE hot DETACH PARTITION hot_main; CREATE TABLE rest PARTITION OF hot DEFAULT")
+    (swap,) = planned(database, spec_dict(rewrite=[own]), exit_code=2)["rewrite"]
+    assert "strategy Swap cannot be" in swap["error"]
+
+
 def test_all_that_a_plan_does_is_read_only_or_rolled_back(board: Database) -> None:
     # The server's own log is the witness: each statement of the command's sessions, in order.
     board.execute(f"ALTER ROLE {OWNER} IN DATABASE {board.name} SET log_statement = 'all'", role=ADMIN)
