@@ -56,7 +56,7 @@ def told(database: Database, wanted: Any) -> tuple[str | None, str]:
 @pytest.mark.parametrize("rows", [FEW, ROWS])
 def test_where_nothing_or_little_changes_it_takes_merge(database: Database, table: str, rows: int) -> None:
     with_rows(database, table, rows=rows)
-    above = "30 %" if table == PLAIN else "11 %"
+    above = "75 %" if table == PLAIN else "11 %"
     strategy, note = told(database, target(0, rows=rows))
     assert (strategy, note) == ("Merge", f"Auto took Merge: 0 % of {rows:,} rows change, not above {above}")
     strategy, note = told(database, target(2, rows=rows))
@@ -74,10 +74,10 @@ def test_where_much_changes_in_whole_partitions_it_takes_swap_by_a_sample(databa
 
 def test_where_much_changes_in_a_plain_table_it_takes_delete_insert(database: Database) -> None:
     with_rows(database)
-    strategy, note = told(database, target(60))
+    strategy, note = told(database, target(90))
     assert strategy == "DeleteInsert"
     assert note.startswith("Auto took DeleteInsert: about ")
-    assert "above 30 %; Swap cannot be: public.hot is not partitioned" in note
+    assert "above 75 %; Swap cannot be: public.hot is not partitioned" in note
 
 
 def test_few_rows_are_all_compared_instead_of_a_sample(database: Database) -> None:
@@ -103,10 +103,10 @@ def test_a_slice_that_is_not_whole_partitions_is_not_swapped(database: Database)
         database,
         f"{PLAIN} PARTITION BY LIST (kind); CREATE TABLE hot_all PARTITION OF hot FOR VALUES IN ('a', 'b')",
     )
-    strategy, note = told(database, target(60))
+    strategy, note = told(database, target(90))
     assert strategy == "DeleteInsert"
     assert "Swap cannot be: public.hot_all also holds rows whose kind is 'b'" in note
-    assert "Swap" not in told(database, target(60))[1], "nothing changes any more"
+    assert "Swap" not in told(database, target(90))[1], "nothing changes any more"
     report = report_of(run(database, target(60, strategy="Swap")), exit_code=2)
     assert report.reason == "ConfigurationError"
     assert "spec.rewrite[0]: strategy Swap cannot be: public.hot_all also holds rows" in report.message
@@ -136,9 +136,9 @@ def test_where_other_things_hang_on_the_rows_it_merges_whatever_changes(
 ) -> None:
     database.execute("CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
     with_rows(database, f"{parent}; {table}")
-    strategy, note = told(database, target(60))
+    strategy, note = told(database, target(90))
     assert strategy == "Merge"
-    assert note == f"Auto took Merge: 60 % of 30,000 rows change, and {why}"
+    assert note == f"Auto took Merge: 90 % of 30,000 rows change, and {why}"
 
 
 def test_thresholds_measured_on_this_database_count(database: Database) -> None:
@@ -159,9 +159,9 @@ def test_thresholds_that_the_role_may_not_read_are_done_without(database: Databa
 
 def test_a_table_without_an_index_on_the_key_is_compared_as_a_whole(database: Database) -> None:
     with_rows(database, PLAIN.replace(", PRIMARY KEY (kind, id)", ""))
-    strategy, note = told(database, target(60, key=["id"]))
+    strategy, note = told(database, target(90, key=["id"]))
     assert strategy == "DeleteInsert"
-    assert note.startswith("Auto took DeleteInsert: 60 % of 30,000 rows change, above 30 %")
+    assert note.startswith("Auto took DeleteInsert: 90 % of 30,000 rows change, above 75 %")
 
 
 def test_an_empty_slice_of_a_plain_table_is_filled_by_merge(database: Database) -> None:

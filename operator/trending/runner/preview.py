@@ -9,9 +9,10 @@ from typing import Any
 import psycopg
 
 from trending.runner import ledger, stage
-from trending.runner.failure import BadDataError, doing
+from trending.runner.failure import BadDataError, ConfigurationError, doing
 from trending.runner.goal import Goal
-from trending.runner.rewrite import Destination, choose
+from trending.runner.rewrite import Destination, Plan, choose
+from trending.runner.rewrite.delete_insert import DeleteInsert
 from trending.runner.rewrite.merge import Merge
 from trending.runner.rewrite.swap import Obstacle, find_partitions
 from trending.runner.transaction import rolled_back_on_error
@@ -59,7 +60,7 @@ def _previewed(connection: Connection, goal: Goal, now: datetime) -> Preview:
     with doing(f"{goal.where}.query"):
         source = stage.fill(connection, goal, now)
     destination = Destination(slice=goal.slice, key=goal.key, now=now)
-    exact = Merge(connection).plan(destination, source)
+    exact = _differences(connection, goal, destination, source)
     strategy, why, note, refused = str(goal.strategy), None, None, None
     try:
         choice = choose(
@@ -87,3 +88,14 @@ def _previewed(connection: Connection, goal: Goal, now: datetime) -> Preview:
         refused=refused,
         note=note,
     )
+
+
+def _differences(connection: Connection, goal: Goal, destination: Destination, source: stage.Stage) -> Plan:
+    """Count the rows that differ; where the key does not tell the slice's rows apart, only DeleteInsert can do, and
+    what it writes is counted instead."""
+    try:
+        return Merge(connection).plan(destination, source)
+    except ConfigurationError:
+        if goal.strategy != "DeleteInsert":
+            raise
+        return DeleteInsert(connection).plan(destination, source)

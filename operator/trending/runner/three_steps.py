@@ -106,11 +106,12 @@ class Swapping:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE")
             connection.execute(lock_timeout(_LOCK_SECONDS))
             self._check(ledger.lock_slice(connection, self.account.goal.slice))
-            exchange(connection, built, lock_seconds=_LOCK_SECONDS)
             result = RewriteResult(inserted=plan.source.rows, updated=0, deleted=plan.before, unchanged=0)
             more = f"its lock was refused {refusals} times before" if refusals else None
             step = self.account.step(connection, "Swap", plan, result, more)
             self._write_ledger(step)
+            # Last of all: every reader of the table waits from here to the commit.
+            exchange(connection, built, lock_seconds=_LOCK_SECONDS)
             connection.execute("COMMIT")
         return step
 
