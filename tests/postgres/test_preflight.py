@@ -316,6 +316,16 @@ def test_row_security_that_hides_rows_from_the_runs_role_is_told(board: Database
     assert "row security hides rows of public.hot from the role discovery" in only(warnings(board))
 
 
+def test_delete_insert_does_with_a_key_that_repeats(board: Database) -> None:
+    board.execute(
+        "ALTER TABLE hot DROP CONSTRAINT hot_pkey; INSERT INTO hot (board, kind, post_id) VALUES ('main', 'a', 7)"
+    )
+    wanted = board_spec(target={"key": ["kind", "post_id"], "strategy": "DeleteInsert"})
+    answer = planned(board, wanted)
+    assert only(findings(answer, "warning")).endswith("DeleteInsert replaces them all the same")
+    report_of(run(board, TrendingScheduleSpec.model_validate(wanted)))
+
+
 def test_a_sequence_that_new_rows_need_and_the_role_may_not_use_is_told(board: Database) -> None:
     board.execute("ALTER TABLE hot ADD COLUMN number serial; ALTER TABLE hot ALTER number DROP NOT NULL")
     board.execute(
