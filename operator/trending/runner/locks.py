@@ -105,6 +105,16 @@ class SliceLocks:
         except _NO_SUCH_SNAPSHOT:
             raise _lost() from None
 
+    def renew_snapshot(self) -> None:
+        """Have the transactions that begin from now on share a new snapshot.
+
+        To be called once a partition is built that is to take another's place, before those are waited for that are
+        open: on a snapshot older than the build even one that begins after the exchange would see it empty.
+        """
+        with self._alone:
+            if self._shares_snapshot:
+                self._snapshot = self._exported()
+
     @contextmanager
     def snapshot_of_its_own(self, connection: Connection) -> Iterator[None]:
         """Have the transactions of this connection see what is there when they begin: its sources lie ready in
