@@ -71,6 +71,10 @@ manifests: install ## Write the CRD from the models into manifests/ and the char
 	@$(RUN)/trending crd > manifests/crd.yaml
 	@cp manifests/crd.yaml charts/trending-operator/files/crd.yaml
 
+.PHONY: bench
+bench: install ## Measure the engine on a PostgreSQL of its own: tables, and JSON below bench/results (about an hour)
+	@$(PYTHON) -m bench
+
 .PHONY: demo
 demo: install ## Cluster, image, PostgreSQL, sample data, operator, examples: the whole path, live
 	@$(PYTHON) -m demo

@@ -199,7 +199,8 @@ def another_runs() -> bool:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                if (entry / "comm").read_text().strip() == "dockerd":
+                name, _, rest = (entry / "stat").read_text().partition("(")[2].rpartition(")")
+                if name == "dockerd" and rest.split()[0] != "Z":  # one that has ended may wait for its parent
                     return True
             except OSError:
                 continue  # it has ended meanwhile

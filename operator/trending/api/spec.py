@@ -102,7 +102,8 @@ class Preset(ApiModel):
     ]
     """Which time ranges to compute, such as [week, month]."""
     persist: Persist = "all"
-    """Which scores to store: all of them, or only those above zero."""
+    """Which scores to store: all of them, or only those above zero. The first run after a change from all to positive
+    deletes all zeros, which maxDeletePercent refuses where they are most of the slice: set it to 100 for that run."""
 
 
 class Target(ApiModel):
@@ -161,10 +162,11 @@ class Target(ApiModel):
     """How old the target's data may become before condition Fresh turns False; the schedule's staleAfter plus `every`
     by default."""
     allow_empty: bool = False
-    """Whether a query that returns no rows may empty the slice; by default it fails the target."""
+    """Whether a query that returns no rows may empty the slice, whatever maxDeletePercent says; by default it fails the
+    target."""
     max_delete_percent: Annotated[int, Field(ge=0, le=100)] = 50
-    """Of all rows of the slice, the share that a run may delete; a query that would have it delete more fails the
-    target, and nothing is written."""
+    """Of the rows that the slice has, the share whose key the query may lack; a query that would have the run delete
+    more fails the target, and nothing is written. A slice without rows has none to lose."""
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
