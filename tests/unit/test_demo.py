@@ -88,7 +88,7 @@ def test_postgres_and_migrations_are_within_pod_security_restricted() -> None:
 
 
 def test_the_demo_waits_for_every_example() -> None:
-    assert example_names(EXAMPLES) == ["hourly", "genres"]
+    assert example_names(EXAMPLES) == ["hourly", "more", "genres"]
 
 
 def test_how_to_go_on_names_files_that_there_are() -> None:
