@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -112,9 +112,11 @@ def computed(connection: Connection, group: Group, *, now: datetime, locks: Slic
         with locks.snapshot_of_its_own(connection) if group.inputs else nullcontext():
             yield inputs
     finally:
-        if inputs.connection is not None and not connection.closed:
-            for each in group.inputs:
-                connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_table(each)))
+        if inputs.connection is not None:
+            # Where that fails the session is lost, or told to stop: its tables end with it.
+            with suppress(psycopg.Error):
+                for each in group.inputs:
+                    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(_table(each)))
 
 
 def _compute(connection: Connection, inputs: Sequence[Input], now: datetime, locks: SliceLocks) -> None:
