@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import psycopg
@@ -25,6 +25,7 @@ from trending.runner.rewrite.swap import (
     exchange,
     wait_for_older,
 )
+from trending.runner.rewrite.swap.older import open_transactions
 from trending.runner.transaction import Work, rolled_back_on_error, transaction
 from trending.runner.written import Account
 
@@ -79,6 +80,10 @@ class Swapping:
     def _wait_and_exchange(self, built: Built) -> Step | str:
         """Return the step, or why it could not be."""
         work = self.work
+        # The run's other writers may have begun with its older snapshot since the build committed: from here on they
+        # begin with a newer one, and those that have not are open now.
+        work.locks.renew_snapshot()
+        built = replace(built, older=built.older | open_transactions(self.connection))
         seconds = self._at_most(_OLDER_SECONDS)
         # The lock session's transaction is as old as the run, and reads nothing.
         own = [pid] if (pid := work.locks.backend_pid) else []
