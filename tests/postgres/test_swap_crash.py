@@ -192,7 +192,7 @@ def test_a_backend_that_is_killed_outright_leaves_the_old_slice_after_recovery(s
         database.execute(SCORES)
         names = database.execute(NAMES)
         statement = 5
-        while swap_until_killed(database, statement, lambda pid: os.kill(pid, signal.SIGKILL)):
+        while swap_until_killed(database, statement, lambda pid: _crash(database, pid)):
             _wait_for_recovery(database)
             assert database.execute(SUM) == [(5050,)], f"killed before statement {statement}"
             with database.connect(autocommit=True) as connection:
@@ -201,6 +201,14 @@ def test_a_backend_that_is_killed_outright_leaves_the_old_slice_after_recovery(s
             statement += 15
         assert statement > 40, "the loop ended early"
         assert database.execute(SUM) == [(10100,)]
+
+
+def _crash(database: Database, pid: int) -> None:
+    """Kill a backend, and wait until the server has noticed: it then ends all the others."""
+    with database.connect(autocommit=True) as witness:
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(psycopg.OperationalError):
+            witness.execute("SELECT pg_sleep(60)")
 
 
 def _wait_for_recovery(database: Database) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.postgres.server import PostgresServer
 from tests.postgres.swaps import slice_of
-from trending.runner.rewrite.swap import Partitions, find_partitions
+from trending.runner.rewrite.swap.tree import Found, descend
 
 # The last value of each is in no slice and no list: only a DEFAULT partition takes it.
 VALUES: Final[dict[str, tuple[Any, ...]]] = {
@@ -135,9 +135,9 @@ def test_what_is_found_is_exactly_the_slice(
             connection.execute(statement.replace("CREATE TABLE scores ", f"CREATE TABLE scores {text}", 1))
         connection.execute(FILL)
         rows = connection.execute("SELECT tableoid::regclass::text, a, b, id FROM scores").fetchall()
-        answer = find_partitions(connection, slice_of(connection, values))
+        answer = descend(connection, slice_of(connection, values))
     event(f"{type(answer).__name__} of {len(values)} columns")
-    check(rows, values, {leaf.node.name for leaf in answer.leaves} if isinstance(answer, Partitions) else None)
+    check(rows, values, {leaf.name for leaf in answer.leaves} if isinstance(answer, Found) else None)
 
 
 def check(rows: list[Any], values: dict[str, list[str]], found: set[str] | None) -> None:
