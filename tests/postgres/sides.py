@@ -48,9 +48,10 @@ class Side(threading.Thread):
         *,
         now: datetime | None = None,
         who: RunIdentity | None = None,
+        heard: Heard | None = None,
     ) -> None:
         super().__init__()
-        self.heard = Heard()
+        self.heard = heard or Heard()
         self._database, self._wanted, self._now, self._who = database, wanted, now, who
         self.start()
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.postgres.runs import Pod, identity, ledger, own_target, report_of, run, spec, spec_dict, step_of
+from tests.postgres.runs import Heard, Pod, identity, ledger, own_target, report_of, run, spec, spec_dict, step_of
 from tests.postgres.server import Database
 from tests.postgres.sides import Side, at_the_gate, gate
 from trending.api.spec import TrendingScheduleSpec
+from trending.api.status import StepAction
 
+KILL_LOCK_SESSION = """
+    SELECT count(pg_terminate_backend(pid)) FROM (
+        SELECT DISTINCT pid FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE locktype = 'advisory' AND granted AND objid <> 1 AND application_name = 'trending/hourly'
+    ) AS holders
+"""
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 
 
@@ -94,19 +102,40 @@ def test_a_lost_lock_session_has_all_begun_again_under_new_locks(hot: Database) 
     with gate(hot) as opened:
         side = Side(hot, side_by_side(3, "SELECT gate() AS score", parallelism=3))
         at_the_gate(hot, runs=3)
-        killed = hot.execute(
-            "SELECT count(pg_terminate_backend(pid)) FROM (SELECT DISTINCT pid FROM pg_locks JOIN pg_stat_activity "
-            "USING (pid) WHERE locktype = 'advisory' AND granted AND objid <> 1 "
-            "AND application_name = 'trending/hourly') AS holders",
-            role="postgres",
-        )
-        assert killed == [(1,)]
+        assert hot.execute(KILL_LOCK_SESSION, role="postgres") == [(1,)]
         opened.set()
         report = side.report()
     assert [step.rows_inserted for step in report.steps] == [1, 1, 1]
     assert hot.execute("SELECT count(*) FROM hot") == [(3,)]
     begun_again = [step.name for step in report.steps if "begun again" in (step.note or "")]
     assert begun_again == ["t0", "t1", "t2"], "none committed what it wrote without a lock"
+
+
+class SecondHeldBack(Heard):
+    """Holds the target `t1` back, whose transaction has not begun yet, until it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = threading.Event()
+
+    def starts(self, action: StepAction, name: str) -> None:
+        super().starts(action, name)
+        if name == "t1":
+            self.may.wait(30)
+
+
+def test_locks_that_another_target_took_again_are_not_those_a_target_began_under(hot: Database) -> None:
+    heard = SecondHeldBack()
+    with gate(hot) as opened:
+        side = Side(hot, side_by_side(2, "SELECT gate() AS score", "TABLE source", parallelism=2), heard=heard)
+        at_the_gate(hot)
+        assert hot.execute(KILL_LOCK_SESSION, role="postgres") == [(1,)]
+        heard.may.set()
+        heard.wait_for("ends Rewrite t1")
+        opened.set()
+        report = side.report()
+    assert [step.rows_inserted for step in report.steps] == [1, 1]
+    assert "begun again 1 times" in (step_of(report, "t0").note or ""), "its lock was lost for a while"
 
 
 def test_at_the_deadline_all_are_cancelled_and_leave_nothing(hot: Database) -> None:
@@ -134,6 +163,34 @@ def test_where_the_server_has_no_room_for_more_fewer_connections_do_it_all(hot: 
     hot.execute(f"ALTER DATABASE {hot.name} CONNECTION LIMIT 2", role="postgres")
     report = report_of(run(hot, side_by_side(3, "TABLE source", parallelism=3)))
     assert [step.rows_inserted for step in report.steps] == [1, 1, 1]
+
+
+class ReaderLast(Heard):
+    """Holds back the target `reader`, whose transaction has not begun yet, until the target `swap` is done."""
+
+    def starts(self, action: StepAction, name: str) -> None:
+        if name == "reader":
+            self.wait_for("ends Rewrite swap", timeout=60)
+        super().starts(action, name)
+
+
+def test_one_that_begins_after_a_swap_sees_its_partition_full(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE hot (board text, id int, score float8, PRIMARY KEY (board, id)) PARTITION BY LIST (board);"
+        "CREATE TABLE hot_a PARTITION OF hot FOR VALUES IN ('a');"
+        "CREATE TABLE hot_b PARTITION OF hot FOR VALUES IN ('b');"
+        "INSERT INTO hot SELECT 'a', g, 0 FROM generate_series(1, 100) AS g"
+    )
+    ledger(database)
+    swap = "SELECT g AS id, 1 AS score FROM generate_series(1, 100) AS g"
+    reader = "SELECT 1 AS id, count(*) AS score FROM hot WHERE board = 'a'"
+    targets = [
+        own_target(name="swap", slice={"board": ["a"]}, query=swap, strategy="Swap"),
+        own_target(name="reader", slice={"board": ["b"]}, query=reader),
+    ]
+    report = report_of(run(database, spec(rewrite=targets, database={"parallelism": 2}), heard=ReaderLast()))
+    assert step_of(report, "swap").strategy == "Swap"
+    assert database.execute("SELECT score FROM hot WHERE board = 'b'") == [(100,)]
 
 
 def test_superseded_targets_are_left_alone_side_by_side_too(hot: Database) -> None:
