@@ -68,7 +68,8 @@ class Database(ApiModel):
     the transactions' modes and TimeZone (always UTC) are the operator's own."""
 
     parallelism: Annotated[int, Field(ge=1, le=8)] = 1
-    """How many connections rewrite targets side by side, all with the same data timestamp and the same snapshot."""
+    """How many connections rewrite targets side by side, all with the same data timestamp and, where nothing has to be
+    seen that was made meanwhile, the same snapshot. Targets that share an input go one after another."""
     maintenance: Maintenance = "Auto"
     """Auto has a run VACUUM (ANALYZE) what it churned where autovacuum would come too late; Never leaves that to
     others."""
