@@ -75,7 +75,8 @@ class Namespace:
         events = self.kubectl.list("events", namespace=self.name)
         of = [e for e in events if e["involvedObject"].get("name") == schedule and e["involvedObject"]["kind"] != "Job"]
         chosen = [event for event in of if not reasons or event["reason"] in reasons]
-        return sorted(chosen, key=lambda event: str(event["firstTimestamp"]))
+        # Their times are whole seconds; each is created once, so that versions tell the order.
+        return sorted(chosen, key=lambda event: int(event["metadata"]["resourceVersion"]))
 
     def until_status(
         self, name: str, condition: Callable[[Object], Found | None], *, what: str, seconds: float = SECONDS

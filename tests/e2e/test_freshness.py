@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from tests.e2e.databases import Database
@@ -11,7 +12,7 @@ from trending.api.instant import parse_instant
 
 
 def test_data_grow_stale_by_the_clock_and_fresh_by_the_next_run(
-    namespace: Namespace, shared_database: Database
+    namespace: Namespace, shared_database: Database, say: Callable[[str], None]
 ) -> None:
     namespace.create_secret(shared_database.uri)
     namespace.apply(schedule(query_target(), staleAfter="15s"))
@@ -25,7 +26,8 @@ def test_data_grow_stale_by_the_clock_and_fresh_by_the_next_run(
     assert fresh["status"] == "False"
     assert "main" in fresh["message"]
     late = parse_instant(fresh["lastTransitionTime"]) - parse_instant(stale["staleTime"])
-    assert 0 <= late.total_seconds() <= 3
+    say(f"data were told to be stale {late.total_seconds():.0f} s after they became so")
+    assert 0 <= late.total_seconds() <= 20
     assert datetime.now(UTC) >= parse_instant(stale["staleTime"])
     assert (stale["dataTimestamp"], stale["lastRun"]) == (first["dataTimestamp"], first["lastRun"])
     assert condition_of(stale, "Succeeded")["status"] == "True"
