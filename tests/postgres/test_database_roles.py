@@ -20,7 +20,9 @@ from trending.runner.failure import UnreachableError
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "database-roles.md").read_text(encoding="utf-8")
-EXAMPLE = yaml.safe_load((ROOT / "manifests" / "examples" / "audius-hourly.yaml").read_text(encoding="utf-8"))
+EXAMPLES = ROOT / "manifests" / "examples"
+EXAMPLE = yaml.safe_load((EXAMPLES / "audius-hourly.yaml").read_text(encoding="utf-8"))
+MORE = yaml.safe_load((EXAMPLES / "audius-more.yaml").read_text(encoding="utf-8"))
 RUNNER = "trending_runner"
 PASSWORD = "a long random one"
 GRANT = re.compile(r"GRANT [A-Z, ]+ ON .+? TO \w+")
@@ -111,6 +113,19 @@ def test_plain_grants_suffice_for_a_whole_run(closed: Database, server: Postgres
     whole_run(closed)
     # The application goes on to read what it read before.
     assert closed.execute("SELECT count(*) > 0 FROM trending_params") == [(True,)]
+
+
+def test_the_grants_for_playlists_suffice_for_the_whole_set(closed: Database, server: PostgresServer) -> None:
+    apply(closed, *narrow(server))
+    wanted = TrendingScheduleSpec.model_validate(MORE["spec"])
+    lacking = planned(as_runner(closed), MORE["spec"], exit_code=2)
+    assert all("playlist" in each for each in findings(lacking, "error"))
+    apply(closed, "playlists")
+    assert not findings(planned(as_runner(closed), MORE["spec"]), "error")
+    report = report_of(run(as_runner(closed), wanted))
+    assert {step.name for step in report.steps if step.action == "Rewrite" and step.strategy} == {
+        target.name for target in wanted.rewrite
+    }
 
 
 def single_grants(database: Database, blocks: tuple[str, ...]) -> Iterator[tuple[str, str]]:
