@@ -40,10 +40,13 @@ _TOP: Final = """
         ORDER BY score DESC, track_id LIMIT 100
     ) AS top
 """
-_VACUUMS: Final = """
-    SELECT FROM pg_stat_activity
-    WHERE application_name LIKE 'trending/%' AND state = 'active' AND query LIKE 'VACUUM%'
+_LOOKS: Final = """
+    SELECT query_start FROM pg_stat_activity
+    WHERE application_name LIKE 'trending/%' AND query LIKE '%virtualxid%'
 """
+"""When the runner last looked for older transactions: twice when it has built, and then until they have ended."""
+_WAITS: Final = 3
+"""The look from which on it only waits for those that it has seen."""
 
 
 @dataclass
@@ -57,48 +60,55 @@ class Reader:
     """How often it did not see 100 rows."""
     note: str | None = None
     """What the exchange said of itself."""
+    begun: threading.Event = field(default_factory=threading.Event)
+    """Set when it has read once, or cannot."""
 
     def read(self, over: threading.Event) -> None:
-        with psycopg.connect(self.uri, autocommit=True) as connection:
-            while not over.is_set():
-                begun = time.perf_counter()
-                row = connection.execute(self.query).fetchone()
-                self.seconds.append(time.perf_counter() - begun)
-                self.holes += row != (100,)
-                over.wait(0.005)
+        try:
+            with psycopg.connect(self.uri, autocommit=True) as connection:
+                while not over.is_set():
+                    begun = time.perf_counter()
+                    row = connection.execute(self.query).fetchone()
+                    self.seconds.append(time.perf_counter() - begun)
+                    self.holes += row != (100,)
+                    self.begun.set()
+                    over.wait(0.005)
+        finally:
+            self.begun.set()
 
 
 class LongReader:
     """Reads once for three seconds, in a transaction that keeps its lock on the table."""
 
     def __init__(self, uri: str, query: sql.Composed) -> None:
-        self._connection = psycopg.connect(uri)
+        self._uri = uri
         self._query = query
         self.begun = threading.Event()
 
     def read_at_once(self, over: threading.Event) -> None:
-        with self._connection:
-            self._read(over)
+        with psycopg.connect(self._uri) as connection:
+            self._begin(connection)
+            self.begun.set()
+            over.wait(LONG)
 
     def read_after_a_build(self, over: threading.Event) -> None:
-        """Begin when a new partition has been committed and is vacuumed: whoever read before would be waited for."""
-        with self._connection:
-            self.begun.set()
-            while not self._sees_vacuum():
-                if over.wait(0.001):
-                    return
-            self._read(over)
+        """Begin when a new partition has been built and readers from before are waited for: one of those, which has no
+        lock on the table, stays until then. Whoever begins later is not waited for, but is in the exchange's way."""
+        with psycopg.connect(self._uri) as connection:
+            with psycopg.connect(self._uri) as older, psycopg.connect(self._uri, autocommit=True) as observer:
+                older.execute("SELECT FROM pg_class")
+                self.begun.set()
+                looks: set[Any] = set()
+                while len(looks) < _WAITS:
+                    looks.update(observer.execute(_LOOKS).fetchall())
+                    if over.wait(0.001):
+                        return
+                self._begin(connection)
+            over.wait(LONG)
 
-    def _read(self, over: threading.Event) -> None:
-        self._connection.execute(self._query)
-        self.begun.set()
-        over.wait(LONG)
-        self._connection.rollback()
-
-    def _sees_vacuum(self) -> bool:
-        row = self._connection.execute(_VACUUMS).fetchone()
-        self._connection.rollback()
-        return row is not None
+    def _begin(self, connection: Connection) -> None:
+        """Read, in a transaction that keeps its lock on the table."""
+        connection.execute(self._query)
 
 
 @contextmanager
@@ -106,9 +116,10 @@ def _reading(uri: str, query: sql.Composed, long: Callable[[threading.Event], No
     """Read meanwhile, and have a long reader in the way."""
     reader, over = Reader(uri, query), threading.Event()
     threads = [threading.Thread(target=work, args=(over,)) for work in (reader.read, long) if work]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
+            reader.begun.wait()
         yield reader
     finally:
         over.set()

@@ -51,7 +51,8 @@ def test_imports_are_timed_beside_an_empty_program() -> None:
 
 def test_a_long_reader_stalls_the_others_where_there_is_no_lock_timeout() -> None:
     ways = {each["way"]: each for each in stall.stall(20_000, 1)["ways"]}
-    assert all(each["reads"] > 1 and each["holes"] == 0 for each in ways.values())
-    assert ways[stall.RIVAL]["worst"][0] > 1
-    assert ways[stall.SWAP]["worst"][0] < 1
+    assert all(each["reads"] and each["holes"] == 0 for each in ways.values())
+    # It waited for the 3 s reader, the others behind it. How long Swap has them wait is a figure, not a promise of a
+    # test's; that the reader was in its way, and it let the others through, is.
+    assert ways[stall.RIVAL]["worst"][0] > stall.MOST
     assert "refused" in ways[stall.SWAP]["notes"][0]
