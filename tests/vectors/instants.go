@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log"
 	"math/rand"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -42,6 +44,12 @@ var hard = []struct{ expression, zone, after string }{
 	{"56-56 3 * * *", "Pacific/Chatham", "2013-04-06T00:00:00Z"},
 }
 
+// delays are durations of @every.
+var delays = []string{
+	"1m", "60s", "61s", "90.9s", "1m0.999999999s", "1.5m", "17m", "59m59s", "1h", "90m", "1h30m", "5h", "23h", "24h", "25h", "36h",
+	"168h", "720h", "8760h", "87840h",
+}
+
 var (
 	begin = time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC)
 	end   = time.Date(2037, 12, 31, 0, 0, 0, 0, time.UTC)
@@ -77,7 +85,28 @@ func instants(random *rand.Rand) []string {
 		hour := change.Add(time.Duration(random.Intn(4)-2) * 30 * time.Minute).Hour()
 		lines = append(lines, instant(expression(random, hour), zone, after))
 	}
+	for _, zone := range everyZone() {
+		after := begin.Add(time.Duration(random.Int63n(int64(end.Sub(begin)))))
+		if change, ok := someChange(random, zone); ok {
+			after = change.Add(-time.Duration(random.Int63n(int64(3 * time.Hour))))
+		}
+		minute := (after.In(location(zone)).Minute() + random.Intn(60)) % 60
+		lines = append(lines, instant(fmt.Sprintf("%d * * * *", minute), zone, after))
+	}
+	for _, delay := range delays {
+		after := begin.Add(time.Duration(random.Int63n(int64(end.Sub(begin)))))
+		lines = append(lines, instant("@every "+delay, zones[random.Intn(len(zones))], after))
+	}
 	return lines
+}
+
+// everyZone is the names in the file `zones` that the tzdata package has beside its zones.
+func everyZone() []string {
+	names, err := os.ReadFile(filepath.Join(filepath.Dir(os.Getenv("ZONEINFO")), "zones"))
+	if err != nil {
+		log.Fatalf("ZONEINFO is to be the folder of the tzdata package's zones: %v", err)
+	}
+	return strings.Fields(string(names))
 }
 
 // someChange is an instant at which the zone's offset changes, in the zone.

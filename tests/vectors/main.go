@@ -41,7 +41,8 @@ func write(name string, lines []string) {
 	}
 }
 
-// reading tells how robfig reads an expression: its five bit sets in hexadecimal, the seconds of @every, or "rejected".
+// reading tells how robfig reads an expression: its five bit sets in hexadecimal, the seconds of @every, the zone that it
+// names, or "rejected".
 func reading(expression string) string {
 	schedule, err := cron.ParseStandard(expression)
 	if err != nil {
@@ -49,6 +50,9 @@ func reading(expression string) string {
 	}
 	switch read := schedule.(type) {
 	case *cron.SpecSchedule:
+		if read.Location != time.Local {
+			return "zone " + read.Location.String()
+		}
 		return fmt.Sprintf("%x %x %x %x %x", read.Minute, read.Hour, read.Dom, read.Month, read.Dow)
 	case cron.ConstantDelaySchedule:
 		return fmt.Sprintf("every %d", int64(read.Delay/time.Second))

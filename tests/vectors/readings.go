@@ -38,6 +38,8 @@ var curious = []string{
 	"@every 0.01666666666666666666666666666666h", "@every 0.99999999999999999999h", "@every 1h1h1h", "@every 1s1h",
 	"@every 1d", "@every 1w", "@every 1H", "@every 1 h", "@every 1h 30m", "@every h", "@every 1", "@every ٣h",
 	"@every 2562047h47m16.854775807s", "@every 2562047h47m16.854775808s", "@every 9999999h", "@every 878400h",
+	"TZ=UTC 0 * * * *", "CRON_TZ=Europe/Berlin 30 2 * * *", "TZ=Nowhere 0 * * * *", "TZ= 0 * * * *", "tz=UTC 0 * * * *",
+	" TZ=UTC 0 * * * *", "CRON_TZ=UTC @hourly", "TZ=UTC @every 1h", "0 * * * * TZ=UTC", "TZ=UTC TZ=UTC 0 * * * *",
 	"@every 878401h", "@every 00000000000000000000001h", "@every 9223372036854775807ns", "@every 9223372036854775808ns",
 }
 

@@ -28,6 +28,7 @@ to 2104."""
 _LAST_YEAR: Final = 9000
 """What lies beyond has no slots: a datetime ends with the year 9999, and who writes such a year means nothing by it."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_DAY: Final = _EPOCH.toordinal()
 
 
 class Slots(Protocol):
@@ -171,7 +172,7 @@ class _Search:
         """
         at = self.local
         year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
-        first = (datetime(year, month + 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
+        first = (date(year, month + 1, 1).toordinal() - _FIRST_DAY) * _DAY
         naive = first + ((at.day if day is None else day) - 1 + days) * _DAY
         naive += (at.hour * _HOUR + at.minute * _MINUTE) if hour is None else hour * _HOUR
         offset = self._offset(naive)
@@ -181,7 +182,7 @@ class _Search:
 
     def _offset(self, second: int) -> int:
         offset = datetime.fromtimestamp(second, self._zone).utcoffset()
-        return int(offset.total_seconds()) if offset is not None else 0
+        return offset.days * _DAY + offset.seconds if offset is not None else 0
 
     def to_month(self, months: int) -> bool:
         while not months >> self.local.month & 1:
