@@ -16,6 +16,7 @@ from trending.runner.goal import Goal, overlap, resolve, wish
 from trending.runner.preflight.finding import Findings
 from trending.runner.preflight.rights import grant, lacking_on_table, role
 from trending.runner.preflight.source import Source, check_source
+from trending.runner.preflight.unique import check_unique
 
 Connection = psycopg.Connection[Any]
 
@@ -79,6 +80,7 @@ def _check(connection: Connection, goal: Goal, now: datetime, findings: Findings
         source = check_source(connection, goal, now, findings)
     if source:
         _check_columns(connection, goal, columns, source, findings)
+        check_unique(connection, goal, source, findings)
     return source
 
 

@@ -13,6 +13,7 @@ from trending.runner.rewrite.delete_insert import DeleteInsert
 from trending.runner.rewrite.dependents import reason_to_touch_few
 from trending.runner.rewrite.limits import check_deletions, check_source, meet_within_limits
 from trending.runner.rewrite.merge import Merge
+from trending.runner.rewrite.moves import check_entries
 from trending.runner.rewrite.sample import Sample, take_sample
 from trending.runner.rewrite.strategy import Destination, Met, Plan, Strategy, count_rows, plan_all_anew
 from trending.runner.rewrite.thresholds import IN_A_PLAIN_TABLE, IN_PARTITIONS, Threshold, read_threshold
@@ -52,9 +53,11 @@ def choose(
 
     `swap_obstacle` says why the slice cannot be swapped, None where it can; `rows_before` is how many rows the slice
     had after its last rewrite, where that is known. Raises ConfigurationError for a strategy that cannot be;
-    BadDataError where the source is empty, or more would be deleted than the target allows. Writes nothing.
+    BadDataError where the source is empty or has rows that a unique index does not allow, or more would be deleted than
+    the target allows. Writes nothing.
     """
     check_source(goal, source)
+    check_entries(connection, goal, source)
     if goal.strategy == "Auto":
         choice = _Auto(connection, goal, target, source, swap_obstacle, rows_before).choose()
     else:

@@ -24,6 +24,11 @@ def numbered(source: Stage) -> sql.Composed:
     )
 
 
+def written(source: Stage) -> set[str]:
+    """Return the columns that an update of a row writes."""
+    return {*source.compared, *([source.stamp] if source.stamp else [])}
+
+
 def c(number: int) -> sql.Identifier:
     """Return the name of a column that goes by number."""
     return sql.Identifier(f"c{number}")

@@ -9,8 +9,10 @@ import psycopg
 from psycopg import sql
 
 from trending.runner.failure import ConfigurationError
-from trending.runner.rewrite.columns import all_of, c, differs, numbered, numbers
+from trending.runner.rewrite.columns import all_of, c, differs, numbered, numbers, written
+from trending.runner.rewrite.moves import check_no_moves, replace_moved
 from trending.runner.rewrite.strategy import Destination, Plan, RewriteResult, insert_rows
+from trending.runner.rewrite.unique import reason_not_to_replace, written_indexes
 from trending.runner.stage import Stage
 
 Connection = psycopg.Connection[Any]
@@ -19,7 +21,9 @@ Connection = psycopg.Connection[Any]
 _CHANGES: Final = sql.SQL("""
     CREATE TEMPORARY TABLE {changes} ON COMMIT DROP AS
     SELECT
-        CASE WHEN old.tid IS NULL THEN 'i' WHEN new.present THEN 'u' ELSE 'd' END::"char" AS kind,
+        CASE
+            WHEN old.tid IS NULL THEN 'i' WHEN new.present IS NULL THEN 'd' WHEN {moves} THEN 'm' ELSE 'u'
+        END::"char" AS kind,
         old.part, old.tid, {old_key}, {new_columns}
     FROM (SELECT tableoid AS part, ctid AS tid, {columns} FROM {table} AS target WHERE {slice}) AS old
     FULL JOIN (SELECT true AS present, {columns} FROM {stage}) AS new ON {same_key}
@@ -30,6 +34,8 @@ _CHANGES: Final = sql.SQL("""
 class Merge:
     """Deletes, updates and inserts what differs by value; a row that stays as it is is not even locked.
 
+    Where the table has a unique index on columns that change, a row may take what another gives up, which an UPDATE
+    would have to do in the right order, if there is one: rows that change in these columns are deleted and inserted.
     Columns that the query does not return keep their values. NULL equals NULL, NaN equals NaN, and -0 equals 0, as
     PostgreSQL's own `IS DISTINCT FROM` has it.
     """
@@ -62,17 +68,19 @@ class Merge:
                     lambda name: sql.SQL("old.{}").format(c(number[name])),
                     lambda name: sql.SQL("new.{}").format(c(number[name])),
                 ),
+                moves=self._moves(target, source),
             )
         )
         self._connection.execute(sql.SQL("ANALYZE {}").format(changes))
         count = sql.SQL("SELECT kind::text, count(*) FROM {} GROUP BY kind").format(changes)
         counts = dict(self._connection.execute(count).fetchall())
-        inserts, updates, deletes = (counts.get(kind, 0) for kind in ("i", "u", "d"))
+        inserts, updates, moves, deletes = (counts.get(kind, 0) for kind in ("i", "u", "m", "d"))
         return Plan(
             destination=target,
             source=source,
             inserts=inserts,
-            updates=updates,
+            updates=updates + moves,
+            moves=moves,
             deletes=deletes,
             before=source.rows - inserts + deletes,
             vanishing=deletes,
@@ -81,11 +89,38 @@ class Merge:
 
     def apply(self, plan: Plan) -> RewriteResult:
         """Delete, update, insert, in this order: a value that a unique index holds is given up before it is taken."""
+        deleted = self._delete(plan) if plan.deletes else 0
+        updated = self._update(plan) if plan.updates != plan.moves else 0
         return RewriteResult(
-            deleted=self._delete(plan) if plan.deletes else 0,
-            updated=self._update(plan) if plan.updates else 0,
+            deleted=deleted,
+            updated=updated + (replace_moved(self._connection, plan, _same_row(plan)) if plan.moves else 0),
             inserted=self._insert(plan) if plan.inserts else 0,
             unchanged=plan.source.rows - (plan.updates or 0) - plan.inserts,
+        )
+
+    def _moves(self, target: Destination, source: Stage) -> sql.Composable:
+        """Return the condition that a changed row must be deleted and inserted, since others may take what it gives up.
+
+        Raises ConfigurationError where that would do more than move rows, and there are such.
+        """
+        indexes = written_indexes(self._connection, target.table, written(source))
+        if not indexes:
+            return sql.SQL("false")
+        if obstacle := reason_not_to_replace(self._connection, target.table.oid):
+            why = (
+                f"Merge would have to delete and insert them, and {obstacle}; make that a constraint that is DEFERRABLE"
+            )
+            for index in indexes:
+                check_no_moves(self._connection, target, source, index, updates_only=True, why=why)
+            return sql.SQL("false")
+        columns = {name for index in indexes for name in index.columns}
+        if any(index.has_generated for index in indexes) or source.stamp in columns:
+            return sql.SQL("true")
+        # As texts: an index may tell apart what `=` does not, such as the cases of a collation that ignores them.
+        return sql.SQL(" OR ").join(
+            sql.SQL("old.{0}::text IS DISTINCT FROM new.{0}::text").format(c(number))
+            for name, number in numbers(source).items()
+            if name in columns and name in source.compared
         )
 
     def _delete(self, plan: Plan) -> int:

@@ -42,6 +42,8 @@ class Plan:
     updates: int | None
     """None where only the writing tells."""
     deletes: int
+    moves: int = 0
+    """Of the updates, those that are made by deleting the row and inserting it."""
     before: int
     """Rows of the slice as it is."""
     vanishing: int

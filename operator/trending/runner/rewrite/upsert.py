@@ -11,8 +11,10 @@ import psycopg
 from psycopg import sql
 
 from trending.runner.failure import BadDataError, ConfigurationError
-from trending.runner.rewrite.columns import all_of, differs
+from trending.runner.rewrite.columns import all_of, differs, written
+from trending.runner.rewrite.moves import check_no_moves
 from trending.runner.rewrite.strategy import Destination, Plan, RewriteResult, count_rows, meet
+from trending.runner.rewrite.unique import written_indexes
 from trending.runner.stage import Stage
 
 Connection = psycopg.Connection[Any]
@@ -29,6 +31,9 @@ _UPDATE: Final = sql.SQL("DO UPDATE SET {assignments} WHERE {slice} AND ({differ
 _OUTSIDE: Final = sql.SQL("""
     SELECT {key} FROM {table} AS target JOIN {stage} AS staged ON {same_index} WHERE ({slice}) IS NOT TRUE LIMIT 1
 """)
+_INSTEAD: Final = (
+    "INSERT .. ON CONFLICT cannot do that; use strategy Merge, or make that a constraint that is DEFERRABLE"
+)
 
 
 class Upsert:
@@ -46,9 +51,12 @@ class Upsert:
     def plan(self, target: Destination, source: Stage) -> Plan:
         """Count what comes and goes; what is updated shows only when it is written.
 
-        Raises ConfigurationError where no index fits, BadDataError where a row of another slice is in the way.
+        Raises ConfigurationError where no index fits, or a row is to take what another one gives up under another
+        unique index; BadDataError where a row of another slice is in the way.
         """
         self._check_conflicts(target, source)
+        for index in written_indexes(self._connection, target.table, written(source)):
+            check_no_moves(self._connection, target, source, index, updates_only=False, why=_INSTEAD)
         met = meet(self._connection, target, source)
         return Plan(
             destination=target,
@@ -64,7 +72,7 @@ class Upsert:
         """Prune, then upsert: a value that a unique index holds is given up before it is taken."""
         target, source = plan.destination, plan.source
         deleted = self._prune(plan) if plan.deletes else 0
-        written = self._connection.execute(
+        rows = self._connection.execute(
             _UPSERT.format(
                 table=target.table.identifier,
                 columns=_names([*source.columns, *([source.stamp] if source.stamp else [])]),
@@ -77,7 +85,7 @@ class Upsert:
         # The server counts both as one. RETURNING xmax would tell them apart, but not in a partitioned table.
         after = count_rows(self._connection, target)
         inserted = after - (plan.before - deleted)
-        updated = written - inserted
+        updated = rows - inserted
         return RewriteResult(
             inserted=inserted, updated=updated, deleted=deleted, unchanged=source.rows - plan.inserts - updated
         )
