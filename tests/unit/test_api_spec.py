@@ -41,6 +41,7 @@ def test_defaults_are_filled_in() -> None:
     assert (read.successful_jobs_history_limit, read.failed_jobs_history_limit) == (3, 1)
     assert (read.backoff_limit, read.active_deadline_seconds, read.starting_deadline_seconds) == (2, 3600, None)
     assert (read.rewrite[0].strategy, read.stale_after) == ("Auto", None)
+    assert (read.spread, read.min_interval) == (timedelta(0), timedelta(0))
     assert spec(refresh=[{"materializedView": "v"}]).refresh[0].mode == "Auto"
 
 
@@ -54,6 +55,8 @@ def test_defaults_are_filled_in() -> None:
         pytest.param({"startingDeadlineSeconds": -1}, refused.SHORT_DEADLINE, id="a negative deadline"),
         pytest.param({"staleAfter": "-1h"}, duration.POSITIVE, id="a negative duration"),
         pytest.param({"staleAfter": "0s"}, duration.POSITIVE, id="no duration"),
+        pytest.param({"minInterval": "-1m"}, duration.NOT_NEGATIVE, id="a negative interval"),
+        pytest.param({"spread": "1.5s"}, duration.NOT_NEGATIVE, id="a spread of parts of a second"),
         pytest.param({"database": {"secretKeyRef": {"name": "db"}}}, refused.NO_SECRET_KEY, id="no key"),
         pytest.param(
             {"database": {"secretKeyRef": {"name": "db", "key": ""}}}, refused.NO_SECRET_KEY, id="an empty key"
@@ -83,7 +86,7 @@ def test_what_owes_a_sentence_is_refused_with_it(fields: dict[str, Any], rule: R
     ("fields", "words"),
     [
         pytest.param({"shedule": "* * * * *"}, "shedule", id="a misspelt field"),
-        pytest.param({"minInterval": "1m"}, "minInterval", id="a field of another version"),
+        pytest.param({"jitter": "1m"}, "jitter", id="a field of another version"),
         pytest.param({"schedule": None}, "valid string", id="no schedule"),
         pytest.param({"schedule": "* " * 257}, "at most 512", id="an endless schedule"),
         pytest.param({"activeDeadlineSeconds": 119}, "greater than or equal to 120", id="no time to work in"),

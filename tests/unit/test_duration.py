@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
-from trending.api.duration import POSITIVE, format_duration, parse_duration
+from trending.api.duration import NOT_NEGATIVE, POSITIVE, DurationOrZero, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -79,3 +80,15 @@ def test_a_span_is_written_without_its_zeros(seconds: float, text: str) -> None:
 def test_what_is_written_reads_back_the_same(seconds: int) -> None:
     span = timedelta(seconds=seconds)
     assert parse_duration(format_duration(span)) == span
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0s", 0), ("0h0m", 0), ("1s", 1), ("1h30m", 5400)])
+def test_where_none_at_all_may_be_said_zero_is_a_duration(text: str, seconds: int) -> None:
+    assert TypeAdapter(DurationOrZero).validate_python(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "-1h", "1.5h", "90", "1d", "0", "PT0S"])
+def test_where_zero_is_a_duration_anything_else_is_refused_with_what_to_write(text: str) -> None:
+    with pytest.raises(ValueError, match="write 0s, 90s, 30m, 2h or 1h30m") as refusal:
+        TypeAdapter(DurationOrZero).validate_python(text)
+    assert NOT_NEGATIVE.message in str(refusal.value)

@@ -10,7 +10,8 @@ from tests.unit.schedules import SPEC, at
 from trending.api.spec import TrendingScheduleSpec
 from trending.api.status import TargetStatus
 from trending.schedule.cron import InvalidScheduleError
-from trending.schedule.freshness import Verdict, first_to_go_stale, judge, longest_gap, stale_after, target_stale_after
+from trending.schedule.freshness import Verdict, first_to_go_stale, judge, stale_after, target_stale_after
+from trending.schedule.gaps import gaps
 from trending.schedule.zone import UnknownTimeZoneError
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -46,16 +47,16 @@ class TestHowOldDataMayBecome:
         ],
     )
     def test_the_longest_gap_between_slots_counts(self, schedule: str, zone: str, since: str, gap: timedelta) -> None:
-        assert longest_gap(schedule, zone, utc(f"{since}T00:00:00")) == gap
+        assert gaps(schedule, zone, utc(f"{since}T00:00:00")).longest == gap
 
     def test_a_gap_beyond_eight_days_and_32_slots_does_not_count(self) -> None:
         """Hourly, but not on the 20th of a month, which is day 9 from the 11th and day 5 from the 15th."""
         uneven = "0 * 1-19,21-31 * *"
-        assert longest_gap(uneven, "Etc/UTC", utc("2026-11-11T00:30:00")) == HOUR
-        assert longest_gap(uneven, "Etc/UTC", utc("2026-11-15T00:30:00")) == 25 * HOUR
+        assert gaps(uneven, "Etc/UTC", utc("2026-11-11T00:30:00")).longest == HOUR
+        assert gaps(uneven, "Etc/UTC", utc("2026-11-15T00:30:00")).longest == 25 * HOUR
 
     def test_the_time_until_the_first_slot_is_no_gap(self) -> None:
-        assert longest_gap("0 0-5 1 * *", "Etc/UTC", utc("2026-11-02T00:00:00")) == 31 * DAY - 5 * HOUR
+        assert gaps("0 0-5 1 * *", "Etc/UTC", utc("2026-11-02T00:00:00")).longest == 31 * DAY - 5 * HOUR
 
     def test_twice_the_longest_gap_by_default(self) -> None:
         assert stale_after(spec(), since=at("08:30")) == 2 * HOUR

@@ -21,18 +21,27 @@ POSITIVE: Final = Rule(
     "1h30m",
 )
 
+NOT_NEGATIVE: Final = Rule(
+    cel="self.matches('^([0-9]{1,7}[hms])+$')",
+    message="a duration is whole hours, minutes and seconds, without a sign: write 0s, 90s, 30m, 2h or 1h30m",
+)
+
 
 def parse_duration(text: str) -> timedelta:
     """Read `1h30m` as a positive span of whole seconds.
 
     Raises ValueError, whose text says what to write, for anything else: a sign, a fraction, another unit, zero.
     """
-    if len(text) > _LONGEST or not _SHAPE.fullmatch(text):
-        raise ValueError(f"{text!r} is not a duration: {POSITIVE.message}")
-    span = timedelta(seconds=sum(int(count) * _SECONDS[unit] for count, unit in _PART.findall(text)))
+    span = _span(text, POSITIVE)
     if not span:
         raise ValueError(f"{text!r} is not a duration: {POSITIVE.message}")
     return span
+
+
+def _span(text: str, rule: Rule) -> timedelta:
+    if len(text) > _LONGEST or not _SHAPE.fullmatch(text):
+        raise ValueError(f"{text!r} is not a duration: {rule.message}")
+    return timedelta(seconds=sum(int(count) * _SECONDS[unit] for count, unit in _PART.findall(text)))
 
 
 def format_duration(span: timedelta) -> str:
@@ -46,6 +55,10 @@ def _from_json(value: Any) -> Any:
     return parse_duration(value) if isinstance(value, str) else value
 
 
+def _from_json_or_zero(value: Any) -> Any:
+    return _span(value, NOT_NEGATIVE) if isinstance(value, str) else value
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(_from_json),
@@ -53,3 +66,11 @@ Duration = Annotated[
     WithJsonSchema(rules(POSITIVE, type="string", maxLength=_LONGEST)),
 ]
 """A field that holds a duration: text in the API, a timedelta in Python."""
+
+DurationOrZero = Annotated[
+    timedelta,
+    BeforeValidator(_from_json_or_zero),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema(rules(NOT_NEGATIVE, type="string", maxLength=_LONGEST)),
+]
+"""The same where none at all may be said too, as 0s."""

@@ -6,12 +6,14 @@ user a sentence, the schema has no enum, required or minItems: those have texts 
 saying ours.
 """
 
+from datetime import timedelta
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from trending.api import refused
-from trending.api.duration import Duration
+from trending.api.duration import Duration, DurationOrZero
 from trending.api.model import ApiModel, rules
 from trending.api.pod import PodTemplate
 
@@ -20,6 +22,9 @@ MAX_TARGETS: Final = 24
 MAX_QUERY_LENGTH: Final = 8192
 MAX_SLICE_COLUMNS: Final = 8
 MAX_SLICE_VALUES: Final = 64
+
+_ZERO: Final[JsonDict] = {"default": "0s"}
+"""The default as the API server is to write it; pydantic writes durations otherwise."""
 
 SqlName = Annotated[str, Field(min_length=1, max_length=256)]
 """A name as written in SQL: `scores`, `analytics.scores`, `analytics."Hot Posts"`."""
@@ -222,6 +227,13 @@ class TrendingScheduleSpec(ApiModel):
     ) = None
     """For how many seconds after its instant a slot may still be started; for as long as it is the newest one by
     default."""
+    spread: Annotated[DurationOrZero, Field(json_schema_extra=_ZERO)] = timedelta(0)
+    """Each slot starts later by a part of this time that depends on the schedule's namespace and name alone, so that
+    not all schedules start at once; less than the shortest time between two slots. Jobs and scheduledTime name the
+    slot all the same."""
+    min_interval: Annotated[DurationOrZero, Field(json_schema_extra=_ZERO)] = timedelta(0)
+    """No slot starts sooner than this after the end of the last successful run: it waits, and is run late if it is
+    still the newest. A run by hand does not wait."""
     stale_after: Duration | None = None
     """How old the data may become before condition Fresh turns False; twice the longest gap between slots by
     default."""

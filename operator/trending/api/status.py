@@ -143,7 +143,8 @@ class TrendingScheduleStatus(StatusModel):
     last_schedule_time: Instant | None = None
     """The newest slot that was started."""
     next_schedule_time: Instant | None = None
-    """The next slot that may start; absent while suspended or invalid."""
+    """When the next slot may start, as far as is known: its instant, later by spread, not before minInterval allows.
+    Absent while suspended or invalid."""
     last_successful_time: Instant | None = None
     """When the last successful run completed."""
     last_failure_time: Instant | None = None

@@ -115,7 +115,7 @@ class Reconciler:
                 raise CreateRefusedError(message) from error
             body = await self._kube.get_job(schedule.namespace, str(decision.job))
         else:
-            late = (now - decision.scheduled_time).total_seconds() if decision.scheduled_time else 0.0
+            late = (now - decision.due_time).total_seconds() if decision.due_time else 0.0
             _log.info("%s/%s: created, %.1f s after its time", schedule.namespace, decision.job, late)
         job = Job.from_object(body)
         if job.owner != schedule.uid:

@@ -6,6 +6,7 @@ from typing import Final
 
 from trending.schedule.observed import Schedule
 from trending.schedule.slots import Slots
+from trending.schedule.spread import offset_of
 
 _COUNTED: Final = 101
 """More missed slots than a hundred are not told apart, as in CronJob's controller."""
@@ -36,10 +37,23 @@ class Timetable:
     after: datetime
     first: datetime | None = None
     """The slot that `immediate` adds at creation, while nothing was started or edited since."""
+    offset: timedelta = timedelta(0)
+    """How much later than its instant a slot comes due."""
+    deadline: timedelta | None = None
+    """For how long after that it may start; None for as long as it is the newest."""
 
-    def next(self, now: datetime) -> datetime | None:
-        """Return the first slot later than now that counts."""
-        earliest = max(now, self.after)
+    def due_time(self, slot: datetime) -> datetime:
+        """Return from when on a slot is due."""
+        return slot + self.offset
+
+    def next_due(self, now: datetime) -> datetime | None:
+        """Return when a slot comes due next, later than now."""
+        slot = self.following(now - self.offset)
+        return None if slot is None else self.due_time(slot)
+
+    def following(self, slot: datetime) -> datetime | None:
+        """Return the first slot later than another that counts."""
+        earliest = max(slot, self.after)
         if self.first and earliest < self.first:
             return self.first
         return self.slots.next(earliest)
@@ -52,27 +66,49 @@ class Timetable:
             return self.first
         return newest
 
+    def newest_due(self, now: datetime) -> datetime | None:
+        """Return the newest slot that has come due by now."""
+        return self.latest(now - self.offset, after=self.after)
+
+    def expires(self, slot: datetime) -> datetime | None:
+        """Return from when on a slot may no longer start; None where it always may."""
+        return None if self.deadline is None else self.due_time(slot) + self.deadline
+
+    def next_start(self, now: datetime, *, not_before: datetime | None) -> datetime | None:
+        """Return when a slot may start next, where none may before `not_before` and nothing else stands in its way."""
+        if not_before is None or not_before <= now:
+            return self.next_due(now)
+        slot = self.newest_due(not_before)
+        expires = self.expires(slot) if slot else None
+        if slot and (expires is None or not_before < expires):
+            return not_before
+        return self.next_due(not_before)
+
 
 def timetable_of(schedule: Schedule, slots: Slots, *, since: datetime, last: datetime | None) -> Timetable:
     """Return the slots that count after an edit, or creation, at `since` and the newest start for the slot `last`."""
+    spec = schedule.spec
     after = max(since, last) if last else since
-    if schedule.spec.immediate and after == schedule.created and last != after:
-        return Timetable(slots=slots, after=after - _SECOND, first=schedule.created)
-    return Timetable(slots=slots, after=after)
+    first = schedule.created if spec.immediate and after == schedule.created and last != after else None
+    return Timetable(
+        slots=slots,
+        after=after - _SECOND if first else after,
+        first=first,
+        offset=offset_of(schedule.namespace, schedule.name, spec.spread),
+        deadline=None if spec.starting_deadline_seconds is None else timedelta(seconds=spec.starting_deadline_seconds),
+    )
 
 
 def look(schedule: Schedule, timetable: Timetable, now: datetime) -> Due:
     """Find the newest slot that has come by `now`.
 
-    A slot may start while now - slot < startingDeadlineSeconds. Older slots are passed over, which is one way to be
-    missed; to be past the deadline is the other.
+    A slot may start while now - slot < startingDeadlineSeconds; with spread, time counts from so much later. Older
+    slots are passed over, which is one way to be missed; to be past the deadline is the other.
     """
-    newest = timetable.latest(now, after=timetable.after)
+    newest = timetable.newest_due(now)
     if newest is None:
         return Due()
-    expires = None
-    if schedule.spec.starting_deadline_seconds is not None:
-        expires = newest + timedelta(seconds=schedule.spec.starting_deadline_seconds)
+    expires = timetable.expires(newest)
     late = expires is not None and now >= expires
     told = schedule.status.last_missed_time
     newest_missed, missed = _missed(timetable, after=told or timetable.after, newest=newest, newest_too=late)
@@ -93,8 +129,8 @@ def _missed(
     newest_missed = timetable.latest(newest if newest_too else newest - _SECOND, after=after)
     if newest_missed is None:
         return None, 0
-    count, slot = 0, timetable.next(after)
+    count, slot = 0, timetable.following(after)
     while slot is not None and slot <= newest_missed and count < _COUNTED:
         count += 1
-        slot = timetable.next(slot)
+        slot = timetable.following(slot)
     return newest_missed, max(count, 1)

@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Final
 
 from trending.api.duration import format_duration
 from trending.api.instant import format_instant
 from trending.api.spec import Target, TrendingScheduleSpec
 from trending.api.status import TargetStatus
-from trending.schedule.slots import EverySlots, slots_of
+from trending.schedule.gaps import gaps
 
-_GAP_DAYS: Final = 8
-_GAP_SLOTS: Final = 32
 _GAPS: Final = 2
 """One missed run is no reason to wake anybody; two are."""
 
@@ -25,7 +22,7 @@ def stale_after(spec: TrendingScheduleSpec, *, since: datetime) -> timedelta:
     """
     if spec.stale_after is not None:
         return spec.stale_after
-    return _GAPS * longest_gap(spec.schedule, spec.time_zone, since)
+    return _GAPS * gaps(spec.schedule, spec.time_zone, since).longest
 
 
 def target_stale_after(target: Target, schedules: timedelta | None) -> timedelta | None:
@@ -36,24 +33,6 @@ def target_stale_after(target: Target, schedules: timedelta | None) -> timedelta
     if target.stale_after is not None:
         return target.stale_after
     return None if schedules is None else schedules + (target.every or timedelta(0))
-
-
-@lru_cache(maxsize=4096)
-def longest_gap(expression: str, zone: str, since: datetime) -> timedelta:
-    """Return the longest time between two slots of the 8 days from `since`, or of the next 32 slots where these reach
-    further."""
-    slots = slots_of(expression, zone, base=since)
-    if isinstance(slots, EverySlots):
-        return timedelta(seconds=slots.seconds)
-    longest, count = timedelta(0), 1
-    slot = slots.next(since)
-    while slot is not None:
-        following = slots.next(slot)
-        if following is None or (count >= _GAP_SLOTS and following > since + timedelta(days=_GAP_DAYS)):
-            break
-        longest = max(longest, following - slot)
-        slot, count = following, count + 1
-    return longest or timedelta(days=365 * 4)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
