@@ -20,7 +20,8 @@ from tests.cluster.operator_image import TAG
 from tests.e2e.controllers import Controller
 from tests.e2e.databases import Database, Server
 from tests.e2e.namespaces import Namespace
-from tests.e2e.waiting import SECONDS, until_objects
+from tests.e2e.waiting import until_objects
+from tests.waiting import SECONDS
 from trending.api.names import MANAGED_BY, MANAGED_BY_LABEL, PLURAL, SCHEDULE_LABEL
 
 POSTGRES_NAMESPACE = "e2e-postgres"

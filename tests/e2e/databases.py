@@ -14,7 +14,7 @@ import psycopg
 from demo.postgres import ADMINISTRATOR, OWNER, Postgres, build_uri
 from demo.sample import load_sample
 from tests.e2e.schedules import GATE
-from tests.e2e.waiting import until
+from tests.waiting import until
 from trending.runner.migrate import migrate
 
 Connection = psycopg.Connection[Any]

@@ -11,7 +11,8 @@ from typing import Any
 from demo.errors import DemoError
 from demo.kubectl import Kubectl
 from tests.e2e.schedules import SECRET
-from tests.e2e.waiting import SECONDS, Found, Object, until_objects
+from tests.e2e.waiting import Object, until_objects
+from tests.waiting import SECONDS, Found
 from trending.api.names import PLURAL, REQUESTED_AT_ANNOTATION, SCHEDULE_LABEL
 
 _request = itertools.count(1)

@@ -10,7 +10,7 @@ from tests.e2e.controllers import Controller
 from tests.e2e.databases import Database
 from tests.e2e.namespaces import Namespace
 from tests.e2e.schedules import gated_target, query_target, schedule
-from tests.e2e.waiting import SECONDS
+from tests.waiting import SECONDS
 
 
 def test_a_deleted_schedule_takes_finished_runs_with_it(namespace: Namespace, shared_database: Database) -> None:

@@ -14,7 +14,7 @@ from demo.ledger import migrate
 from tests.e2e.databases import Database
 from tests.e2e.namespaces import Namespace
 from tests.e2e.schedules import SECRET, audius_schedule
-from tests.e2e.waiting import until
+from tests.waiting import until
 
 VIEWS = ("aggregate_interval_plays", "trending_params")
 CURE = "run `trending migrate --preset audius` once"

@@ -9,23 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from demo.kubectl import Kubectl
+from tests.waiting import SECONDS, Found, TooLateError
 
 Object = dict[str, Any]
-Found = TypeVar("Found")
 
-SECONDS: Final = 180.0
-"""How long a test waits by default for what takes some seconds at most. It is woken at once when it comes, so a long
-deadline costs nothing but where something is wrong; and a shared machine has bad minutes."""
-_POLL_SECONDS: Final = 0.2
 _LOOK_AGAIN_SECONDS: Final = 2.0
 """A watch says nothing of what goes between the first look and the watch's own beginning."""
-
-
-class TooLateError(AssertionError):
-    """What a test waits for did not come about in time; the text says what that was, and how things stand."""
 
 
 def until_objects(
@@ -56,20 +48,6 @@ def until_objects(
                 changes.get(timeout=_LOOK_AGAIN_SECONDS)
             while not changes.empty():
                 changes.get()
-
-
-def until(read: Callable[[], Found | None], *, what: str, seconds: float = SECONDS) -> Found:
-    """Ask again and again what nothing can be watched for, until the answer is true; raises TooLateError."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = read()
-        if answer:
-            return answer
-        if time.monotonic() > deadline:
-            raise TooLateError(
-                f"{what}: this did not come about within {seconds:.0f} s; the last answer was {answer!r}"
-            )
-        time.sleep(_POLL_SECONDS)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.postgres.server import Database
+from tests.waiting import SECONDS
 from trending.api.spec import TrendingScheduleSpec
 from trending.api.status import Step, StepAction
 from trending.report import Report, read_termination_message
@@ -50,7 +51,7 @@ class Heard:
             self.lines.append(text)
             self._more.notify_all()
 
-    def wait_for(self, part: str, *, timeout: float = 20) -> None:
+    def wait_for(self, part: str, *, timeout: float = SECONDS) -> None:
         with self._more:
             if not self._more.wait_for(lambda: any(part in line for line in self.lines), timeout=timeout):
                 raise AssertionError(f"{part!r} was not said within {timeout} s: {self.lines}")

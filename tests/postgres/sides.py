@@ -9,6 +9,7 @@ from datetime import datetime
 
 from tests.postgres.runs import Heard, report_of, run
 from tests.postgres.server import Database
+from tests.waiting import until
 from trending.api.spec import TrendingScheduleSpec
 from trending.report import Report
 from trending.runner.ledger import RunIdentity
@@ -66,9 +67,4 @@ class Side(threading.Thread):
 def at_the_gate(database: Database, *, runs: int = 1) -> None:
     """Wait until so many queries have come to the gate."""
     query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted"
-    waited = threading.Event()
-    for _ in range(600):
-        if database.execute(query) == [(runs,)]:
-            return
-        waited.wait(0.05)
-    raise AssertionError(f"{runs} queries did not come to the gate")
+    until(lambda: database.execute(query) == [(runs,)], what=f"{runs} queries come to the gate", pause=0.05)

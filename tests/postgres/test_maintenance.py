@@ -143,7 +143,7 @@ def test_a_run_told_to_stop_while_it_vacuums_has_succeeded(hot: Database) -> Non
     with hot.connect() as reader:
         reader.execute("SET enable_seqscan = off")
         reader.execute("DECLARE c CURSOR FOR SELECT board, id FROM hot ORDER BY board, id; FETCH 1 FROM c")
-        report = report_of(run(hot, scoring(1_500), seconds=3))
+        report = report_of(run(hot, scoring(1_500), seconds=6))
     assert report.result == "Succeeded"
     assert "its VACUUM was not finished, since the run's time was over" in (step_of(report, "own").note or "")
     assert hot.execute("SELECT result FROM trending.run") == [("Succeeded",)]

@@ -140,7 +140,7 @@ def test_locks_that_another_target_took_again_are_not_those_a_target_began_under
 
 def test_at_the_deadline_all_are_cancelled_and_leave_nothing(hot: Database) -> None:
     with gate(hot):
-        report = report_of(run(hot, side_by_side(4, "SELECT gate() AS score", parallelism=3), seconds=3), exit_code=1)
+        report = report_of(run(hot, side_by_side(4, "SELECT gate() AS score", parallelism=3), seconds=6), exit_code=1)
     assert report.result == "DeadlineExceeded"
     assert hot.execute("SELECT count(*) FROM hot") == [(0,)]
     assert [step.note for step in report.steps][3] == "not done"

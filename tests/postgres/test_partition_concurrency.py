@@ -16,6 +16,7 @@ from tests.postgres.partitions import Heard, checksum, in_the_end, outlined, par
 from tests.postgres.runs import Heard as HeardOfRun
 from tests.postgres.runs import report_of, run
 from tests.postgres.server import Database
+from tests.waiting import until
 from trending.runner.failure import RunError
 from trending.runner.partition.work import ObstaclesError
 
@@ -34,18 +35,13 @@ def board(database: Database) -> Database:
     return database
 
 
-def until(database: Database, query: str) -> None:
+def until_true(database: Database, query: str) -> None:
     """Wait until a query returns true."""
-    pause = threading.Event()
-    for _ in range(400):
-        if database.execute(query) == [(True,)]:
-            return
-        pause.wait(0.05)
-    raise AssertionError(f"never true: {query}")
+    until(lambda: database.execute(query) == [(True,)], what=query, pause=0.05)
 
 
 def waiting(database: Database, table: str = "hot") -> None:
-    until(database, f"SELECT EXISTS (SELECT FROM pg_locks WHERE relation = '{table}'::regclass AND NOT granted)")
+    until_true(database, f"SELECT EXISTS (SELECT FROM pg_locks WHERE relation = '{table}'::regclass AND NOT granted)")
 
 
 class Beside(threading.Thread):
@@ -265,7 +261,7 @@ def _killed(which: int, moment: str) -> Callable[[Database], Heard]:
             )
             assert pids
             board.execute(query, [pids])
-            until(board, f"SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY(ARRAY{pids}))")
+            until_true(board, f"SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY(ARRAY{pids}))")
 
         return Heard({moment: kill})
 

@@ -195,7 +195,7 @@ def test_on_giving_up_the_blocker_is_named(totals: Database) -> None:
     totals.execute("REFRESH MATERIALIZED VIEW totals")
     with totals.connect() as reader:
         reader.execute("SELECT * FROM totals")
-        report = report_of(run(totals, refreshing(), seconds=3), exit_code=1)
+        report = report_of(run(totals, refreshing(), seconds=6), exit_code=1)
         pid = reader.info.backend_pid
     assert (report.result, report.reason) == ("DeadlineExceeded", "DeadlineExceeded")
     assert re.search(

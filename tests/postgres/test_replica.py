@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from tests.postgres.boards import target as board_target
 from tests.postgres.programs import restart
 from tests.postgres.runs import report_of, run, step_of
 from tests.postgres.server import ADMIN, Database, PostgresServer, running_server
+from tests.waiting import until
 
 ALLOWED = ("Merge", "DeleteInsert", "Upsert", "Auto")
 ROWS = 1500
@@ -34,16 +34,14 @@ class Pair:
     def differences(self) -> list[Any]:
         """Wait until the replica has all that was committed; what both hold then, where that is not the same."""
         (end,) = self.origin.execute("SELECT pg_current_wal_lsn()", role=ADMIN)[0]
-        pause = threading.Event()
-        caught_up = "SELECT bool_and(confirmed_flush_lsn >= %s) FROM pg_replication_slots WHERE database = %s"
-        for _ in range(600):
+
+        def caught_up() -> bool:
             # A batch of WAL that is not the replica's is confirmed only when the server next asks for it.
             self.origin.execute("SELECT pg_logical_emit_message(true, 'test', 'more')", role=ADMIN)
-            if self.origin.execute(caught_up, [end, self.origin.name], role=ADMIN) == [(True,)]:
-                break
-            pause.wait(0.05)
-        else:
-            raise AssertionError("the replica did not catch up")
+            query = "SELECT bool_and(confirmed_flush_lsn >= %s) FROM pg_replication_slots WHERE database = %s"
+            return self.origin.execute(query, [end, self.origin.name], role=ADMIN) == [(True,)]
+
+        until(caught_up, what="the replica catches up", pause=0.05)
         both = [database.execute(CONTENTS) for database in (self.origin, self.replica)]
         return both if both[0] != both[1] else []
 
@@ -76,12 +74,8 @@ def replicated(servers: tuple[PostgresServer, PostgresServer], *, in_partitions:
 
 
 def _wait_for_copy(replica: Database) -> None:
-    pause = threading.Event()
-    for _ in range(600):
-        if replica.execute("SELECT array_agg(srsubstate::text) FROM pg_subscription_rel", role=ADMIN) == [(["r"],)]:
-            return
-        pause.wait(0.05)
-    raise AssertionError("the replica never got its copy")
+    query = "SELECT array_agg(srsubstate::text) FROM pg_subscription_rel"
+    until(lambda: replica.execute(query, role=ADMIN) == [(["r"],)], what="the replica has its copy", pause=0.05)
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def test_on_giving_up_the_holder_of_the_slice_is_named(hot: Database) -> None:
     with gate(hot) as opened:
         first = Side(hot, spec(rewrite=[own_target(query="SELECT gate() AS id, 1 AS score")]))
         at_the_gate(hot)
-        report = report_of(run(hot, TWO, seconds=3), exit_code=1)
+        report = report_of(run(hot, TWO, seconds=6), exit_code=1)
         opened.set()
         first.report()
     assert report.result == "DeadlineExceeded"

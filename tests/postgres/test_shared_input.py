@@ -118,6 +118,6 @@ def test_where_the_input_cannot_be_computed_each_target_tells_what_is_wrong(audi
 def test_the_deadline_while_the_input_is_computed_ends_the_run(audius_with_ledger: Database) -> None:
     with audius_with_ledger.connect() as other:
         other.execute("REFRESH MATERIALIZED VIEW trending_params")
-        report = report_of(run(audius_with_ledger, spec(rewrite=[PNAGD, ANLGE]), seconds=3), exit_code=1)
+        report = report_of(run(audius_with_ledger, spec(rewrite=[PNAGD, ANLGE]), seconds=6), exit_code=1)
     assert report.result == "DeadlineExceeded"
     assert {step.note for step in report.steps} == {"not done"}
