@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from tests.postgres.server import Database
+from tests.waiting import SECONDS
 from trending.runner.rewrite.strategy import Destination
 from trending.runner.rewrite.swap import Built, Obstacle, Partitions, build, exchange, find_partitions, wait_for_older
 from trending.runner.slices import Slice, canonical_slice
@@ -92,7 +93,7 @@ def built(
     return build(connection, partitions, destination, stage, run_id="run-1")
 
 
-def wait(connection: Connection, made: Built, *, own: Sequence[int] = (), seconds: float = 20) -> bool:
+def wait(connection: Connection, made: Built, *, own: Sequence[int] = (), seconds: float = SECONDS) -> bool:
     stop = Stop(datetime.now(UTC) + timedelta(minutes=5))
     return wait_for_older(connection, made, own=own, stop=stop, seconds=seconds)
 

@@ -20,7 +20,7 @@ from trending.runner.locks import SliceLocks
 from trending.runner.patience import Patience
 from trending.runner.progress import Progress
 from trending.runner.rewrite import Choice, Destination, check_swap, choose
-from trending.runner.rewrite.swap import ChangedError, Obstacle, Partitions, drop_leftovers, find_partitions
+from trending.runner.rewrite.swap import ChangedError, Kept, Obstacle, Partitions, drop_leftovers, find_partitions
 from trending.runner.stop import Stop
 from trending.runner.three_steps import Swapping
 from trending.runner.transaction import Work, lock_table, transaction
@@ -107,7 +107,7 @@ class _Attempt:
     def write(self) -> Written:
         """Stage the source, decide, and write: in one transaction, or, for Swap, in three steps."""
         if self.goal.strategy in ("Auto", "Swap"):
-            drop_leftovers(self.connection, self.goal.slice)
+            self._drop_leftovers()
         with self._stage_dropped():
             return self._write()
 
@@ -142,6 +142,13 @@ class _Attempt:
             work=self.work, connection=connection, entry=entry, account=account, plan=choice.plan, held=self.held
         )
         return Written(swapping.swap(place), source.rows)
+
+    def _drop_leftovers(self) -> None:
+        """Drop what killed runs have built; without the lock that would be what another one is building now."""
+        self.work.locks.check(self.held)
+        for dropped in drop_leftovers(self.connection, self.goal.slice):
+            if isinstance(dropped, Kept):
+                self.work.progress.says(f"target {self.goal.name}: {dropped}")
 
     def _place(self) -> Partitions | Obstacle:
         if self.goal.strategy in ("Auto", "Swap"):

@@ -18,6 +18,7 @@ from trending.runner.rewrite.limits import check_deletions
 from trending.runner.rewrite.merge import Merge
 from trending.runner.rewrite.swap import (
     Built,
+    Kept,
     ObstacleError,
     Partitions,
     build,
@@ -63,6 +64,7 @@ class Swapping:
         its partitions, and whatever the server answers; what was built is gone then.
         """
         plan = self.plan
+        self.work.locks.check(self.held)
         try:
             built = build(self.connection, partitions, plan.destination, plan.source, run_id=self.work.run.run_id)
         except ObstacleError as error:
@@ -74,8 +76,8 @@ class Swapping:
             raise
         if isinstance(done, Step):
             return done
-        self._discard(built)
-        return self._merge(f"Merge instead of Swap, since {done}")
+        kept = self._discard(built)
+        return self._merge("; ".join([f"Merge instead of Swap, since {done}", *map(str, kept)]))
 
     def _wait_and_exchange(self, built: Built) -> Step | str:
         """Return the step, or why it could not be."""
@@ -83,7 +85,7 @@ class Swapping:
         # The run's other writers may have begun with its older snapshot since the build committed: from here on they
         # begin with a newer one, and those that have not are open now.
         work.locks.renew_snapshot()
-        built = replace(built, older=built.older | open_transactions(self.connection))
+        built = replace(built, older=built.older | open_transactions(self.connection, built.xid))
         seconds = self._at_most(_OLDER_SECONDS)
         # The lock session's transaction is as old as the run, and reads nothing.
         own = [pid] if (pid := work.locks.backend_pid) else []
@@ -144,10 +146,12 @@ class Swapping:
         )
         work.locks.check(self.held)
 
-    def _discard(self, built: Built) -> None:
-        """Drop what was built, if there still is a connection; the next run drops it otherwise."""
-        if not self.connection.closed:
-            discard(self.connection, built)
+    def _discard(self, built: Built) -> list[Kept]:
+        """Drop what was built, if there still is a connection; a later run drops what could not be."""
+        kept = [] if self.connection.closed else discard(self.connection, built)
+        for each in kept:
+            self.work.progress.says(f"target {self.account.goal.name}: {each}")
+        return kept
 
     def _at_most(self, seconds: float) -> float:
         return max(1.0, min(seconds, _SHARE_OF_TIME * self.work.stop.seconds_left))

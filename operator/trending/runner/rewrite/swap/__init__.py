@@ -11,7 +11,7 @@ build is not waited for.
 
 from trending.runner.rewrite.swap.build import Built, ObstacleError, build
 from trending.runner.rewrite.swap.exchange import ChangedError, exchange
-from trending.runner.rewrite.swap.leftovers import discard, drop_leftovers
+from trending.runner.rewrite.swap.leftovers import Kept, discard, drop_leftovers
 from trending.runner.rewrite.swap.older import wait_for_older
 from trending.runner.rewrite.swap.partitions import Partitions, find_partitions
 from trending.runner.rewrite.swap.tree import Obstacle
@@ -19,6 +19,7 @@ from trending.runner.rewrite.swap.tree import Obstacle
 __all__ = [
     "Built",
     "ChangedError",
+    "Kept",
     "Obstacle",
     "ObstacleError",
     "Partitions",

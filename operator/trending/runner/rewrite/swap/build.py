@@ -14,7 +14,7 @@ from trending.runner.failure import BadDataError
 from trending.runner.rewrite.strategy import Destination
 from trending.runner.rewrite.swap.fill import fill, unfillable
 from trending.runner.rewrite.swap.furnish import Rename, furnish, grant, options
-from trending.runner.rewrite.swap.leftovers import drop_if_built, drop_leftovers
+from trending.runner.rewrite.swap.leftovers import drop_if_built
 from trending.runner.rewrite.swap.names import BOUND, comment_on, table_name
 from trending.runner.rewrite.swap.older import OpenTransaction, open_transactions
 from trending.runner.rewrite.swap.partitions import Leaf, Partitions
@@ -64,6 +64,8 @@ class Built:
 
     partitions: Partitions
     leaves: tuple[BuiltLeaf, ...]
+    xid: str
+    """The transaction that has built it, as an xid8: only a snapshot in which it has ended shows the rows."""
     older: frozenset[OpenTransaction]
     """The transactions of this database that were open when the build had been committed: they may not see its rows."""
     note: str | None
@@ -86,7 +88,6 @@ def build(
     """
     if obstacle := unfillable(partitions, source):
         raise ObstacleError(obstacle)
-    drop_leftovers(connection, partitions.slice)
     with connection.transaction():
         leaves = tuple(
             _build(connection, partitions, leaf, destination, source, run_id, number)
@@ -98,12 +99,13 @@ def build(
                 f"{source.rows - rows} of {source.rows} rows belong to no partition of {destination.table.qualified}: "
                 "add the partition, or correct the query; nothing was written"
             )
+        xid = _xid(connection)
     with _dropped_on_error(connection, leaves):
-        older = open_transactions(connection)
+        older = open_transactions(connection, xid)
         for leaf in leaves:
             # Not after the exchange: until then the rows would be planned for without figures.
             connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(leaf.identifier))
-    return Built(partitions=partitions, leaves=leaves, older=older, note=_note(partitions, source))
+    return Built(partitions=partitions, leaves=leaves, xid=xid, older=older, note=_note(partitions, source))
 
 
 def _build(
@@ -138,6 +140,13 @@ def _build(
     return BuiltLeaf(
         leaf=leaf, oid=oid[0] if oid else 0, schema=leaf.node.schema, name=name, renames=renames, rows=rows
     )
+
+
+def _xid(connection: Connection) -> str:
+    row = connection.execute("SELECT pg_current_xact_id()::text").fetchone()
+    if row is None:
+        raise AssertionError("a SELECT without FROM returned no row")
+    return str(row[0])
 
 
 def _clause(text: str, name: str | None) -> sql.Composable:

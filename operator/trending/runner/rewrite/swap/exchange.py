@@ -24,6 +24,7 @@ _LEAST: Final = 0.001
 
 # By functions that look at the catalog as it is, whatever the transaction's snapshot.
 _SAME: Final = "SELECT to_regclass(%s)::oid = %s AND pg_get_partition_constraintdef(%s) IS NOT DISTINCT FROM %s"
+_IS: Final = "SELECT to_regclass(%s)::oid IS NOT DISTINCT FROM %s"
 
 
 class ChangedError(RunError):
@@ -53,6 +54,14 @@ def _check(connection: Connection, built: Built) -> None:
         raise ChangedError(f"{built.partitions.slice} can no longer be swapped: {now.sentence}")
     if now != built.partitions:
         raise ChangedError(f"the partitions of {built.partitions.slice} were changed while new ones were built")
+    for leaf in built.leaves:
+        _check_built(connection, leaf)
+
+
+def _check_built(connection: Connection, leaf: BuiltLeaf) -> None:
+    """Check that the name is still that of what was built: another run may have taken it for a leftover."""
+    if connection.execute(_IS, [leaf.identifier.as_string(connection), leaf.oid]).fetchone() != (True,):
+        raise ChangedError(f"{leaf.schema}.{leaf.name}, which was built for the exchange, is no longer there")
 
 
 def _lock(connection: Connection, built: Built, seconds: float) -> None:
@@ -63,7 +72,12 @@ def _lock(connection: Connection, built: Built, seconds: float) -> None:
     for table in tables:
         limit = lock_timeout(max(_LEAST, until - time.monotonic()))
         lock = sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE").format(table)
-        connection.execute(sql.SQL("; ").join([limit, lock]))
+        try:
+            connection.execute(sql.SQL("; ").join([limit, lock]))
+        except psycopg.errors.UndefinedTable as error:
+            raise ChangedError(
+                f"a table was dropped before it could be exchanged: {error.diag.message_primary}"
+            ) from None
 
 
 def _check_locked(connection: Connection, built: Built) -> None:
@@ -72,6 +86,7 @@ def _check_locked(connection: Connection, built: Built) -> None:
         row = connection.execute(_SAME, [node.qualified, node.oid, node.oid, leaf.leaf.constraint]).fetchone()
         if row != (True,):
             raise ChangedError(f"partition {node.qualified} was changed while a new one was built")
+        _check_built(connection, leaf)
 
 
 def _statements(built: Built) -> Iterator[sql.Composed]:

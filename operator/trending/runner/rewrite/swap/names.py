@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Final
 
 from trending.runner.slices import Slice
@@ -12,8 +13,11 @@ BOUND: Final = "trending_swap_bound"
 
 
 def table_name(slice_: Slice, number: int) -> str:
-    """Return the name under which the slice's partition of this number is built."""
-    return f"{PREFIX}{slice_.lock_key & 0xFFFF_FFFF_FFFF_FFFF:016x}_{number}"
+    """Return a name under which the slice's partition of this number can be built; each time another.
+
+    What an earlier run has left may be in use, so that it cannot be dropped yet, nor its name be taken.
+    """
+    return f"{PREFIX}{slice_.lock_key & 0xFFFF_FFFF_FFFF_FFFF:016x}_{number}_{secrets.token_hex(4)}"
 
 
 def mark_of(slice_: Slice) -> str:
