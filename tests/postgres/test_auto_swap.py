@@ -12,6 +12,8 @@ import pytest
 from tests.postgres.boards import NOW
 from tests.postgres.runs import Heard, counts, identity, ledger, own_target, report_of, run, spec, step_of
 from tests.postgres.server import Database
+from tests.waiting import until
+from trending.runner import three_steps
 
 ROWS = 3000
 QUERY = f"SELECT g AS id, -g AS score FROM generate_series(1, {ROWS}) AS g"
@@ -86,10 +88,13 @@ def test_a_transaction_that_would_see_an_empty_partition_is_waited_for(hot: Data
     assert written(hot)
 
 
-def test_where_that_takes_too_long_the_stage_is_merged_and_the_step_says_so(hot: Database) -> None:
+def test_where_that_takes_too_long_the_stage_is_merged_and_the_step_says_so(
+    hot: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(three_steps, "_OLDER_SECONDS", 1.0)
     with hot.connect() as older:
         older.execute("SELECT 1")
-        report = report_of(run(hot, target(), seconds=12))
+        report = report_of(run(hot, target()))
     step = step_of(report, "own")
     assert step.strategy == "Merge"
     assert "Merge instead of Swap, since transactions that would have seen an empty partition" in (step.note or "")
@@ -98,9 +103,12 @@ def test_where_that_takes_too_long_the_stage_is_merged_and_the_step_says_so(hot:
     assert tables(hot) == ["hot", "hot_a", "hot_b"]
 
 
-def test_where_readers_leave_no_gap_the_stage_is_merged_and_the_step_says_so(hot: Database) -> None:
+def test_where_readers_leave_no_gap_the_stage_is_merged_and_the_step_says_so(
+    hot: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(three_steps, "_EXCHANGE_SECONDS", 1.0)
     with read_without_gap(hot):
-        report = report_of(run(hot, target(), seconds=20))
+        report = report_of(run(hot, target()))
     step = step_of(report, "own")
     assert step.strategy == "Merge"
     assert "Merge instead of Swap, since its lock was refused" in (step.note or "")
@@ -158,12 +166,11 @@ def test_what_a_killed_run_left_is_dropped_by_the_next_whatever_it_takes(hot: Da
 
 def wait_for_build(database: Database) -> None:
     """Wait until a new partition has been committed."""
-    pause = threading.Event()
-    for _ in range(600):
-        if len([name for name in tables(database) if "stage" not in name]) > 3:
-            return
-        pause.wait(0.02)
-    raise AssertionError("no new partition was built")
+    until(
+        lambda: len([name for name in tables(database) if "stage" not in name]) > 3,
+        what="a new partition is built",
+        pause=0.02,
+    )
 
 
 @contextmanager

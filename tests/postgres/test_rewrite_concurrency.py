@@ -13,6 +13,7 @@ import pytest
 from tests.postgres.boards import IN_PLACE
 from tests.postgres.runs import Heard, counts, ledger, own_target, report_of, run, spec, step_of
 from tests.postgres.server import Database
+from tests.waiting import until
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
 
@@ -54,13 +55,8 @@ class Meanwhile:
         return done[0]
 
     def _wait_at_gate(self, connection: psycopg.Connection[Any]) -> None:
-        pause = threading.Event()
         query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted"
-        for _ in range(600):
-            if connection.execute(query).fetchone() == (1,):
-                return
-            pause.wait(0.02)
-        raise AssertionError("the run did not come to its source query")
+        until(lambda: connection.execute(query).fetchone() == (1,), what="the run's source query waits", pause=0.02)
 
 
 def gated(strategy: str, query: str = "SELECT id, 100 + id + gate() AS score FROM generate_series(1, 10) AS id") -> Any:

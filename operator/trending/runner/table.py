@@ -14,34 +14,55 @@ from trending.runner.failure import ConfigurationError
 
 Connection = psycopg.Connection[Any]
 
-_WITHOUT_EQUALITY: Final = ("json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle")
-"""Types of pg_catalog that have no `=`, or one that compares areas or roughly: they are compared as texts."""
-
 _TABLE: Final = """
     SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
         quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS qualified
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.oid = to_regclass(%s)
 """
+# A domain consists of its base type, an array of its elements, a composite type of its attributes. A type has equality
+# where each of these has an operator class to hash or sort by, its own or that of a type with the same bytes.
 _COLUMNS: Final = """
+    WITH RECURSIVE consists (number, type) AS (
+        SELECT a.attnum, a.atttypid FROM pg_attribute AS a
+        WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+        UNION
+        SELECT consists.number, element.type
+        FROM consists JOIN pg_type AS t ON t.oid = consists.type
+        CROSS JOIN LATERAL (
+            SELECT t.typbasetype WHERE t.typtype = 'd'
+            UNION ALL SELECT t.typelem WHERE t.typcategory = 'A'
+            UNION ALL SELECT a.atttypid FROM pg_attribute AS a
+            WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+        ) AS element (type)
+    )
     SELECT a.attname AS name, n.nspname AS type_schema, t.typname AS type_name, a.attgenerated <> '' AS is_generated,
         a.attidentity = 'a' AS is_identity, t.typcategory = 'D' AS is_moment,
-        bn.nspname = 'pg_catalog' AND b.typname = ANY(%s) AS lacks_equality
+        EXISTS (
+            SELECT FROM consists JOIN pg_type AS e ON e.oid = consists.type
+            WHERE consists.number = a.attnum AND e.typtype = 'b' AND e.typcategory <> 'A' AND NOT EXISTS (
+                SELECT FROM pg_opclass AS o JOIN pg_am AS m ON m.oid = o.opcmethod
+                WHERE o.opcdefault AND m.amname IN ('btree', 'hash') AND (
+                    o.opcintype = e.oid OR o.opcintype IN (
+                        SELECT x.casttarget FROM pg_cast AS x WHERE x.castsource = e.oid AND x.castmethod = 'b'
+                        AND x.castcontext = 'i'
+                    )
+                )
+            )
+        ) AS lacks_equality
     FROM pg_attribute AS a
     JOIN pg_type AS t ON t.oid = a.atttypid JOIN pg_namespace AS n ON n.oid = t.typnamespace
-    JOIN pg_type AS b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
-    JOIN pg_namespace AS bn ON bn.oid = b.typnamespace
-    WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum
 """
 _UNIQUE_KEYS: Final = """
-    SELECT i.indisprimary, array_agg(a.attname::text ORDER BY k.position)
+    SELECT i.indisprimary, i.indimmediate, array_agg(a.attname::text ORDER BY k.position)
     FROM pg_index AS i
     CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, position)
     JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.number
-    WHERE i.indrelid = %s AND i.indisunique AND i.indisvalid AND i.indimmediate
+    WHERE i.indrelid = %s AND i.indisunique AND i.indisvalid
         AND i.indpred IS NULL AND i.indexprs IS NULL AND k.position <= i.indnkeyatts
-    GROUP BY i.indexrelid, i.indisprimary
+    GROUP BY i.indexrelid, i.indisprimary, i.indimmediate
     ORDER BY i.indisprimary DESC, i.indexrelid
 """
 
@@ -131,7 +152,7 @@ def look_up(connection: Connection, name: str, *, where: str) -> Table:
         )
     if found.kind not in ("r", "p"):
         raise ConfigurationError(f"{where}: {found.qualified} is no table, so its rows cannot be rewritten")
-    columns = connection.cursor(row_factory=class_row(Column)).execute(_COLUMNS, [list(_WITHOUT_EQUALITY), found.oid])
+    columns = connection.cursor(row_factory=class_row(Column)).execute(_COLUMNS, {"oid": found.oid})
     keys = connection.execute(_UNIQUE_KEYS, [found.oid]).fetchall()
     return Table(
         oid=found.oid,
@@ -139,6 +160,6 @@ def look_up(connection: Connection, name: str, *, where: str) -> Table:
         name=found.name,
         qualified=found.qualified,
         columns={column.name: column for column in columns},
-        primary_key=next((tuple(names) for is_primary, names in keys if is_primary), ()),
-        unique_keys=tuple(frozenset(names) for _, names in keys),
+        primary_key=next((tuple(names) for is_primary, _, names in keys if is_primary), ()),
+        unique_keys=tuple(frozenset(names) for _, is_immediate, names in keys if is_immediate),
     )

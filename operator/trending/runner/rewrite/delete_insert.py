@@ -7,6 +7,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from trending.runner.rewrite.dependents import check_no_child
 from trending.runner.rewrite.strategy import Destination, Plan, RewriteResult, insert_rows, meet, plan_all_anew
 from trending.runner.stage import Stage
 
@@ -23,7 +24,11 @@ class DeleteInsert:
         self._connection = connection
 
     def plan(self, target: Destination, source: Stage) -> Plan:
-        """Count the slice's rows: all of them go, all of the stage's come."""
+        """Count the slice's rows: all of them go, all of the stage's come.
+
+        Raises ConfigurationError where rows lie in a table that inherits from the target's.
+        """
+        check_no_child(self._connection, target, self.name)
         return plan_all_anew(target, source, meet(self._connection, target, source))
 
     def apply(self, plan: Plan) -> RewriteResult:

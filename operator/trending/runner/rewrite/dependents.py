@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import psycopg
 
+from trending.runner.failure import ConfigurationError
 from trending.runner.rewrite.strategy import Destination, defaulted_columns
 from trending.runner.stage import Stage
 
@@ -24,12 +25,44 @@ _DEPENDENTS: Final = """
          JOIN part ON part.oid = c.oid ORDER BY p.pubname LIMIT 1)
 """
 
+_CHILD: Final = """
+    SELECT c.oid::regclass::text FROM pg_inherits AS h JOIN pg_class AS c ON c.oid = h.inhrelid
+    WHERE h.inhparent = %s AND NOT c.relispartition ORDER BY c.oid LIMIT 1
+"""
+_RULE: Final = """
+    SELECT rulename::text FROM pg_rewrite WHERE ev_class = %s AND ev_type IN ('2', '3') ORDER BY oid LIMIT 1
+"""
+
+
+def inheriting(connection: Connection, target: Destination) -> str | None:
+    """Return a table that inherits from the target's, which has its rows in it without being a partition."""
+    row = connection.execute(_CHILD, [target.table.oid]).fetchone()
+    return row[0] if row else None
+
+
+def check_no_child(connection: Connection, target: Destination, strategy: str) -> None:
+    """Raise ConfigurationError where another table's rows are rows of the target, since it inherits from that."""
+    if child := inheriting(connection, target):
+        raise ConfigurationError(
+            f"strategy {strategy} cannot be: rows of {child}, which inherits from {target.table.qualified}, would come "
+            "to lie in the table itself, or be there twice; use Merge, which leaves each row where it is"
+        )
+
+
+def check_no_rule(connection: Connection, target: Destination) -> None:
+    """Raise ConfigurationError where the table has a rule that INSERT .. ON CONFLICT does not go with."""
+    if row := connection.execute(_RULE, [target.table.oid]).fetchone():
+        raise ConfigurationError(
+            f"strategy Upsert cannot be: rule {row[0]} of {target.table.qualified} is for INSERT or UPDATE, and the "
+            "server takes no ON CONFLICT then; use Merge"
+        )
+
 
 def reason_to_touch_few(connection: Connection, target: Destination, source: Stage) -> str | None:
     """Return why rows that stay as they are must not be written again, whatever that would save; None where they may.
 
     These ask for Merge: values that only the table holds, another table's foreign key and its ON DELETE action,
-    triggers, subscribers that would be sent every row.
+    triggers, subscribers that would be sent every row, rows that lie in a child.
     """
     kept = [
         *defaulted_columns(target, source),
@@ -37,6 +70,8 @@ def reason_to_touch_few(connection: Connection, target: Destination, source: Sta
     ]
     if kept:
         return f"the query does not return {', '.join(kept)}, which keep their values only so"
+    if child := inheriting(connection, target):
+        return f"{child}, which inherits from the table, has rows of its own"
     found = connection.execute(_DEPENDENTS, {"oid": target.table.oid}).fetchone()
     referrer, trigger, publication = found or (None, None, None)
     if referrer:

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from trending.runner.failure import ConfigurationError
 from trending.runner.rewrite.columns import all_of, c, differs, numbered, numbers, written
+from trending.runner.rewrite.dependents import inheriting
 from trending.runner.rewrite.moves import check_no_moves, replace_moved
 from trending.runner.rewrite.strategy import Destination, Plan, RewriteResult, insert_rows
 from trending.runner.rewrite.unique import reason_not_to_replace, written_indexes
@@ -118,7 +119,7 @@ class Merge:
             return sql.SQL("true")
         # As texts: an index may tell apart what `=` does not, such as the cases of a collation that ignores them.
         return sql.SQL(" OR ").join(
-            sql.SQL("old.{0}::text IS DISTINCT FROM new.{0}::text").format(c(number))
+            sql.SQL('old.{0}::text COLLATE "C" IS DISTINCT FROM new.{0}::text COLLATE "C"').format(c(number))
             for name, number in numbers(source).items()
             if name in columns and name in source.compared
         )
@@ -150,8 +151,9 @@ class Merge:
         return insert_rows(self._connection, plan, rows)
 
     def _check_key(self, target: Destination) -> None:
-        """Check that the slice has no two rows of one key, unless an index already says so."""
-        if target.table.is_unique((*target.key, *target.slice.constants)):
+        """Check that the slice has no two rows of one key, unless an index says so, which it does not of children."""
+        is_unique = target.table.is_unique((*target.key, *target.slice.constants))
+        if is_unique and not inheriting(self._connection, target):
             return
         names = [sql.Identifier(name) for name in target.key]
         query = sql.SQL(

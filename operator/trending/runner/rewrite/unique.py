@@ -26,7 +26,16 @@ _INDEXES: Final = """
     SELECT c.relname AS name, i.indrelid = %(oid)s AS is_tables, i.indisunique AND NOT i.indisexclusion AS is_unique,
         i.indnullsnotdistinct AS nulls_are_alike, pg_get_expr(i.indpred, i.indrelid) AS predicate,
         ARRAY(
-            SELECT pg_get_indexdef(i.indexrelid, k, false) FROM generate_series(1, i.indnkeyatts) AS k ORDER BY k
+            SELECT concat(
+                pg_get_indexdef(i.indexrelid, k, false),
+                (SELECT format(' COLLATE %%I.%%I', n.nspname, o.collname)
+                 FROM pg_collation AS o JOIN pg_namespace AS n ON n.oid = o.collnamespace
+                 WHERE o.oid = i.indcollation[k - 1] AND o.collname <> 'default' AND o.oid NOT IN (
+                     SELECT a.attcollation FROM pg_attribute AS a
+                     WHERE a.attrelid = i.indrelid AND a.attnum = i.indkey[k - 1]
+                 ))
+            )
+            FROM generate_series(1, i.indnkeyatts) AS k ORDER BY k
         ) AS expressions,
         ARRAY(
             SELECT format('OPERATOR(%%I.%%s)', n.nspname, o.oprname)

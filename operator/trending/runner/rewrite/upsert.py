@@ -12,6 +12,7 @@ from psycopg import sql
 
 from trending.runner.failure import BadDataError, ConfigurationError
 from trending.runner.rewrite.columns import all_of, differs, written
+from trending.runner.rewrite.dependents import check_no_child, check_no_rule
 from trending.runner.rewrite.moves import check_no_moves
 from trending.runner.rewrite.strategy import Destination, Plan, RewriteResult, count_rows, meet
 from trending.runner.rewrite.unique import written_indexes
@@ -51,10 +52,12 @@ class Upsert:
     def plan(self, target: Destination, source: Stage) -> Plan:
         """Count what comes and goes; what is updated shows only when it is written.
 
-        Raises ConfigurationError where no index fits, or a row is to take what another one gives up under another
-        unique index; BadDataError where a row of another slice is in the way.
+        Raises ConfigurationError where no index fits, a rule or a child is in the way, or a row is to take what another
+        one gives up under another unique index; BadDataError where a row of another slice is in the way.
         """
         self._check_conflicts(target, source)
+        check_no_rule(self._connection, target)
+        check_no_child(self._connection, target, self.name)
         for index in written_indexes(self._connection, target.table, written(source)):
             check_no_moves(self._connection, target, source, index, updates_only=False, why=_INSTEAD)
         met = meet(self._connection, target, source)
