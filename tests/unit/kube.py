@@ -246,9 +246,10 @@ class FakeKube(Kube):
     async def get_job(self, namespace: str, name: str) -> JsonObject:
         return _copy(_find(self._jobs, namespace, name))
 
-    async def delete_job(self, namespace: str, name: str, *, uid: str) -> None:
+    async def delete_job(self, namespace: str, name: str, *, uid: str, version: str | None = None) -> None:
         self._write("delete_job")
-        if _find(self._jobs, namespace, name)["metadata"]["uid"] != uid:
+        metadata = _find(self._jobs, namespace, name)["metadata"]
+        if metadata["uid"] != uid or version not in (None, metadata["resourceVersion"]):
             raise refusal(409, "the precondition does not hold")
         del self._jobs[namespace, name]
         self._version += 1

@@ -49,8 +49,8 @@ def test_defaults_are_filled_in() -> None:
     ("fields", "rule"),
     [
         pytest.param({"rewrite": []}, refused.NO_TARGETS, id="no targets"),
-        pytest.param({"concurrencyPolicy": "Allow"}, refused.NOT_FORBID, id="Allow"),
-        pytest.param({"concurrencyPolicy": "Replace"}, refused.NOT_FORBID, id="Replace, which is not built yet"),
+        pytest.param({"concurrencyPolicy": "Allow"}, refused.NO_SUCH_POLICY, id="Allow"),
+        pytest.param({"concurrencyPolicy": "replace"}, refused.NO_SUCH_POLICY, id="replace in small letters"),
         pytest.param({"startingDeadlineSeconds": 0}, refused.SHORT_DEADLINE, id="no deadline"),
         pytest.param({"startingDeadlineSeconds": -1}, refused.SHORT_DEADLINE, id="a negative deadline"),
         pytest.param({"staleAfter": "-1h"}, duration.POSITIVE, id="a negative duration"),

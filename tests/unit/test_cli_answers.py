@@ -16,6 +16,9 @@ metadata: {{name: hourly, creationTimestamp: 2026-11-23T10:20:00Z, uid: u1}}
 spec:
   schedule: "{schedule}"
   suspend: {suspend}
+  concurrencyPolicy: {policy}
+  spread: {spread}
+  minInterval: {interval}
   database: {{secretKeyRef: {{name: db, key: uri}}}}
   rewrite: [{{name: week, preset: {{name: audius/tracks-pnagD, timeRanges: [week]}}}}]
 """
@@ -39,12 +42,37 @@ Write = Callable[..., str]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    def schedule(expression: str = "0 * * * *", *, suspend: str = "false") -> str:
+    def schedule(expression: str = "0 * * * *", *, status: object = None, **fields: str) -> str:
         path = tmp_path / "hourly.yaml"
-        path.write_text(SCHEDULE.format(schedule=expression, suspend=suspend))
+        usual = {"suspend": "false", "policy": "Forbid", "spread": "0s", "interval": "0s"}
+        text = SCHEDULE.format(schedule=expression, **{**usual, **fields})
+        path.write_text(text + (f"status: {json.dumps(status)}\n" if status else ""))
         return str(path)
 
     return schedule
+
+
+@pytest.fixture
+def active(tmp_path: Path) -> str:
+    """A file with the active Job of 11:00."""
+    job = {
+        "metadata": {
+            "name": "hourly-29923860",
+            "namespace": "default",
+            "creationTimestamp": "2026-11-23T11:00:00Z",
+            "annotations": {"batch.kubernetes.io/cronjob-scheduled-timestamp": "2026-11-23T11:00:00Z"},
+            "ownerReferences": [{"kind": "TrendingSchedule", "name": "hourly", "uid": "u1", "controller": True}],
+        }
+    }
+    path = tmp_path / "jobs.json"
+    path.write_text(json.dumps({"kind": "List", "items": [job]}))
+    return str(path)
+
+
+def words(*arguments: str) -> str:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 def test_next_gives_times_of_the_zone_with_their_offset() -> None:
@@ -73,25 +101,161 @@ def test_explain_names_the_job_of_a_slot_that_is_due(write: Write) -> None:
     assert (said["scheduledTime"], said["nextScheduleTime"]) == ("2026-11-23T11:00:00Z", "2026-11-23T12:00:00Z")
 
 
-def test_explain_says_what_holds_a_slot_back(write: Write, tmp_path: Path) -> None:
-    job = {
-        "metadata": {
-            "name": "hourly-29923860",
-            "namespace": "default",
-            "creationTimestamp": "2026-11-23T11:00:00Z",
-            "annotations": {"batch.kubernetes.io/cronjob-scheduled-timestamp": "2026-11-23T11:00:00Z"},
-            "ownerReferences": [{"kind": "TrendingSchedule", "name": "hourly", "uid": "u1", "controller": True}],
-        }
-    }
-    jobs = tmp_path / "jobs.json"
-    jobs.write_text(json.dumps({"kind": "List", "items": [job]}))
-    said = answer("explain", "-f", write(), "--jobs", str(jobs), "--now", "2026-11-23T12:00:05Z")
+def test_explain_says_what_holds_a_slot_back(write: Write, active: str) -> None:
+    said = answer("explain", "-f", write(), "--jobs", active, "--now", "2026-11-23T12:00:05Z")
     assert isinstance(said, dict)
     assert (said["action"], said["reason"], said["scheduledTime"]) == (
         "skip",
         "JobAlreadyActive",
         "2026-11-23T12:00:00Z",
     )
+
+
+def test_explain_names_the_active_job_that_would_make_way(write: Write, active: str) -> None:
+    said = answer("explain", "-f", write(policy="Replace"), "--jobs", active, "--now", "2026-11-23T12:00:05Z")
+    assert isinstance(said, dict)
+    assert (said["action"], said["reason"], said["job"]) == ("replace", "SuccessfulCreate", "hourly-29923920")
+    assert said["deletes"] == ["hourly-29923860"]
+
+
+SUCCEEDED = {
+    "scheduleSince": "2026-11-23T10:20:00Z",
+    "observedSchedule": {"schedule": "0 * * * *", "timeZone": "Etc/UTC"},
+    "lastScheduleTime": "2026-11-23T11:00:00Z",
+    "lastSuccessfulTime": "2026-11-23T11:50:00Z",
+    "nextScheduleTime": "2026-11-23T12:00:00Z",
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "jobs", "now", "expected"),
+    [
+        pytest.param(
+            {},
+            False,
+            "10:59:00",
+            ["Nothing is started now. No slot is due.", "The next slot starts at 2026-11-23T11:00:00Z, in 1m."],
+            id="nothing due",
+        ),
+        pytest.param(
+            {},
+            False,
+            "11:00:05",
+            [
+                (
+                    "Job hourly-29923860 would be started now. Slot 2026-11-23T11:00:00Z is due, and nothing stands in "
+                    "its way."
+                ),
+                "The next slot starts at 2026-11-23T12:00:00Z, in 59m55s.",
+            ],
+            id="due",
+        ),
+        pytest.param(
+            {},
+            True,
+            "12:00:05",
+            [
+                (
+                    "Nothing is started now. Not starting slot 2026-11-23T12:00:00Z: Job hourly-29923860 is active and "
+                    "concurrencyPolicy is Forbid."
+                ),
+                "That slot starts late, as soon as the way is free, if no newer one has come.",
+            ],
+            id="held by an active run",
+        ),
+        pytest.param(
+            {"policy": "Replace"},
+            True,
+            "12:00:05",
+            [
+                (
+                    "Job hourly-29923860 would be deleted, and then Job hourly-29923920 would be started now. "
+                    "Slot 2026-11-23T12:00:00Z is due, and concurrencyPolicy Replace has it end the active Job "
+                    "hourly-29923860."
+                ),
+                "The next slot starts at 2026-11-23T13:00:00Z, in 59m55s.",
+            ],
+            id="the active run makes way",
+        ),
+        pytest.param(
+            {"interval": "90m", "status": SUCCEEDED},
+            False,
+            "12:00:05",
+            [
+                (
+                    "Nothing is started now. Slot 2026-11-23T12:00:00Z is held until 2026-11-23T13:20:00Z: the last "
+                    "successful run ended less than 1h30m (minInterval) ago."
+                ),
+                "The next slot starts at 2026-11-23T13:20:00Z, in 1h19m55s.",
+            ],
+            id="too soon after a success",
+        ),
+        pytest.param(
+            {"spread": "28m3s"},
+            False,
+            "11:00:00",
+            [
+                "Nothing is started now. No slot is due.",
+                "The next slot starts at 2026-11-23T11:07:13Z, in 7m13s.",
+                "With spread, it starts each slot 7m13s after its instant.",
+            ],
+            id="spread",
+        ),
+        pytest.param(
+            {"suspend": "true"},
+            False,
+            "11:00:05",
+            [
+                "Nothing is started now. The schedule is suspended.",
+                "No slot starts until spec.suspend is false; a run by hand does.",
+            ],
+            id="suspended",
+        ),
+        pytest.param(
+            {"spread": "1h"},
+            False,
+            "11:00:05",
+            [
+                "Nothing is started now. The schedule is not accepted, and starts nothing until it is corrected.",
+                (
+                    "InvalidSchedule: spec.spread: 1h would have a slot start when the next one is due, which comes 1h "
+                    "after it at times: write less than 1h"
+                ),
+            ],
+            id="not accepted",
+        ),
+        pytest.param(
+            {"policy": "Allow"},
+            False,
+            "11:00:05",
+            [
+                "Nothing is started: the API server would refuse the schedule.",
+                (
+                    "spec: concurrencyPolicy 'Allow': runs of one schedule never work side by side, since two writers "
+                    "of a slice would undo each other's work: write concurrencyPolicy: Forbid, which waits for the "
+                    "active run, or Replace, which ends it"
+                ),
+            ],
+            id="refused at apply",
+        ),
+    ],
+)
+def test_explain_says_in_words_what_would_happen_and_why_and_what_comes_next(
+    write: Write, active: str, fields: dict[str, str], jobs: bool, now: str, expected: list[str]
+) -> None:
+    listed = ("--jobs", active) if jobs else ()
+    said = words("explain", "-f", write(**fields), *listed, "--now", f"2026-11-23T{now}Z")
+    assert said.splitlines() == expected
+
+
+def test_next_says_in_words_when_and_how_long_until_then() -> None:
+    said = words("next", "30 2 * * *", "--time-zone", "Europe/Berlin", "--from", "2027-03-26T12:00:00Z", "-n", "2")
+    assert said.splitlines() == [
+        "2027-03-27T02:30:00+01:00  Sat  in 13h 30m",
+        "2027-03-29T02:30:00+02:00  Mon  in 2d 12h",
+    ]
+    last = words("next", "0 0 29 2 *", "--from", "2095-11-23T00:00:00Z", "-n", "2")
+    assert last.splitlines()[1:] == ["Then it does not fire within five years."]
 
 
 def test_explain_answers_for_suspended_and_for_invalid_schedules_too(write: Write) -> None:

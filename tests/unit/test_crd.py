@@ -224,7 +224,7 @@ QUERY_TARGETS = values(
 GIVEN_BY_CEL: dict[str, st.SearchStrategy[Any]] = {
     ".spec.schedule": _texts("0 * * * *", "@hourly", "@every 90m", "*/5 8-18 * * MON-FRI", "0 0 31 2 *", "5-3 * * * *"),
     ".spec.timeZone": _texts("Etc/UTC", "Europe/Berlin", "Mars/Olympus", "europe/berlin"),
-    ".spec.concurrencyPolicy": _texts("Forbid"),
+    ".spec.concurrencyPolicy": _texts("Forbid", "Replace"),
     ".spec.startingDeadlineSeconds": st.integers(1, 10**9),
     ".spec.staleAfter": _DURATIONS,
     ".spec.spread": st.one_of(_DURATIONS, st.just("0s")),

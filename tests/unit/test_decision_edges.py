@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.unit.schedules import SPEC, at, job, schedule, written
 from trending.api.status import ObservedSchedule, TrendingScheduleStatus
-from trending.schedule.decision import Decision, Refusal, decide, is_caught_up
+from trending.schedule.decision import Decision, Refusal, decide, is_caught_up, is_told
 from trending.schedule.job_names import manual_job_name, slot_job_name
 from trending.schedule.observed import Job, Schedule
 
@@ -370,32 +370,49 @@ def test_the_controllers_own_reasons_come_before_those_of_others() -> None:
 
 # Below, a whole day is played: whatever happens in it, the promises hold.
 
-EVENTS = ("finish", "crash", "suspend", "resume", "request", "edit", "nothing", "nothing", "nothing")
+EVENTS = (
+    "finish",
+    "crash",
+    "cut off",
+    "suspend",
+    "resume",
+    "request",
+    "edit",
+    "policy",
+    "nothing",
+    "nothing",
+    "nothing",
+)
 
 
 class Day:
     """A schedule, its Jobs and a controller that writes what it decides, or dies in between."""
 
-    def __init__(self, expression: str, deadline: int | None, immediate: bool) -> None:
-        spec: dict[str, Any] = {**SPEC, "schedule": expression, "immediate": immediate}
+    def __init__(self, expression: str, deadline: int | None, immediate: bool, **fields: Any) -> None:
+        spec: dict[str, Any] = {**SPEC, "schedule": expression, "immediate": immediate, **fields}
         if deadline:
             spec["startingDeadlineSeconds"] = deadline
         self.seen = schedule(created="00:00:30", **spec)
         self.jobs: list[Job] = []
         self.requests = 0
         self.missed: list[datetime] = []
+        self.started: list[Job] = []
 
-    def passes(self, now: datetime, *, crash: bool) -> None:
-        """Decide until at rest, as the controller does; a crash loses the status write after a Job was created."""
+    def passes(self, now: datetime, *, event: str) -> None:
+        """Decide until at rest, as the controller does.
+
+        A crash loses the status write after a Job was created; cut off, the controller dies after it has deleted the
+        Jobs that make way.
+        """
         for _ in range(5):
             decision = decide(self.seen, self.jobs, now)
             again = not is_caught_up(self.seen, decision)
-            if again or decision.action != "start":
+            if again or not decision.starts or (decision.replaces and not is_told(self.seen, decision)):
                 if decision.missed:
                     assert decision.progress.last_missed_time is not None
                     self.missed.append(decision.progress.last_missed_time)
                 self.seen = after_writing(self.seen, decision)
-                if again:
+                if again or decision.starts:
                     continue
                 assert (
                     decision.next_schedule_time is None
@@ -404,8 +421,13 @@ class Day:
                 )
                 assert decision.wake is None or decision.wake > now
                 return
+            if decision.replaces:
+                assert self.seen.spec.concurrency_policy == "Replace"
+                self.jobs = [job for job in self.jobs if job.name not in decision.replaces]
+                if event == "cut off":
+                    return
             self._start(decision, now)
-            if crash:
+            if event == "crash":
                 return
             self.seen = after_writing(self.seen, decision, started=True)
         raise AssertionError("the controller does not come to rest")
@@ -413,31 +435,42 @@ class Day:
     def _start(self, decision: Decision, now: datetime) -> None:
         assert decision.job is not None
         assert decision.scheduled_time is not None
-        assert decision.job not in [job.name for job in self.jobs], "a Job's name is taken"
+        assert decision.job not in [job.name for job in self.started], "a slot or a request is run twice"
         assert all(job.finished for job in self.jobs), "two runs are active"
+        spec = self.seen.spec
         if decision.trigger == "Schedule":
-            assert not self.seen.spec.suspend
-            deadline = self.seen.spec.starting_deadline_seconds
-            assert deadline is None or now - decision.scheduled_time < timedelta(seconds=deadline)
-        self.jobs.append(
-            replace(
-                job("00:00"),
-                name=decision.job,
-                uid=decision.job,
-                trigger=decision.trigger,
-                created=now,
-                scheduled_time=decision.scheduled_time,
-            )
+            assert not spec.suspend
+            assert decision.due_time is not None
+            assert timedelta(0) <= decision.due_time - decision.scheduled_time <= spec.spread
+            deadline = spec.starting_deadline_seconds
+            assert decision.due_time <= now
+            assert deadline is None or now - decision.due_time < timedelta(seconds=deadline)
+            success = self.seen.status.last_successful_time
+            assert success is None or now >= success + spec.min_interval
+        run = replace(
+            job("00:00"),
+            name=decision.job,
+            uid=decision.job,
+            trigger=decision.trigger,
+            created=now,
+            scheduled_time=decision.scheduled_time,
         )
+        self.jobs.append(run)
+        self.started.append(run)
 
     def happens(self, event: str, now: datetime) -> None:
         if event == "finish":
-            self.jobs = [replace(job, finished="Complete", ended=now) for job in self.jobs]
+            if any(not job.finished for job in self.jobs):
+                status = self.seen.status.model_copy(update={"last_successful_time": now})
+                self.seen = replace(self.seen, status=status)
+            self.jobs = [job if job.finished else replace(job, finished="Complete", ended=now) for job in self.jobs]
         elif event in ("suspend", "resume"):
             self._edit(suspend=event == "suspend")
         elif event == "request":
             self.requests += 1
             self.seen = replace(self.seen, requested_at=f"request {self.requests}")
+        elif event == "policy":
+            self._edit(concurrency_policy="Forbid" if self.seen.spec.concurrency_policy == "Replace" else "Replace")
         elif event == "edit":
             self._edit(schedule="*/20 * * * *" if self.seen.spec.schedule != "*/20 * * * *" else "15 * * * *")
 
@@ -449,17 +482,27 @@ class Day:
     st.sampled_from(["*/10 * * * *", "0 * * * *", "@every 17m"]),
     st.sampled_from([None, 60, 1200]),
     st.booleans(),
+    st.sampled_from(["Forbid", "Replace"]),
+    st.sampled_from(["0s", "9m59s"]),
+    st.sampled_from(["0s", "7m", "90m"]),
     st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(1, 5400)), min_size=1, max_size=14),
 )
 def test_whatever_happens_in_a_day_nothing_starts_twice_or_beside_another_or_is_told_missed_though_it_ran(
-    expression: str, deadline: int | None, immediate: bool, happenings: list[tuple[str, int]]
+    expression: str,
+    deadline: int | None,
+    immediate: bool,
+    policy: str,
+    spread: str,
+    interval: str,
+    happenings: list[tuple[str, int]],
 ) -> None:
-    day, now = Day(expression, deadline, immediate), at("00:00:31")
+    day = Day(expression, deadline, immediate, concurrencyPolicy=policy, spread=spread, minInterval=interval)
+    now = at("00:00:31")
     for event, seconds in happenings:
         day.happens(event, now)
-        day.passes(now, crash=event == "crash")
+        day.passes(now, event=event)
         now += timedelta(seconds=seconds)
-    slots = [job.scheduled_time for job in day.jobs if job.trigger == "Schedule" and job.scheduled_time]
+    slots = [job.scheduled_time for job in day.started if job.trigger == "Schedule" and job.scheduled_time]
     assert all(one < following for one, following in pairwise(slots))
     assert all(one < following for one, following in pairwise(day.missed))
     assert not set(slots) & set(day.missed)

@@ -41,10 +41,10 @@ NO_TARGETS: Final = Rule(
     message="spec.rewrite needs at least one target: write - {name: ..., preset: {name: ..., timeRanges: [...]}} or "
     "one with table, slice and query",
 )
-NOT_FORBID: Final = Rule(
-    cel="self == 'Forbid'",
-    message="runs of one schedule never overlap, since two writers of a slice would undo each other's work: "
-    "write concurrencyPolicy: Forbid, or leave it out",
+NO_SUCH_POLICY: Final = Rule(
+    cel="self in ['Forbid', 'Replace']",
+    message="runs of one schedule never work side by side, since two writers of a slice would undo each other's work: "
+    "write concurrencyPolicy: Forbid, which waits for the active run, or Replace, which ends it",
 )
 SHORT_DEADLINE: Final = Rule(
     cel="self >= 1",

@@ -219,9 +219,10 @@ class TrendingScheduleSpec(ApiModel):
     """Whether to start no further runs by schedule; an active one goes on, and a run by hand still starts."""
     immediate: bool = False
     """Whether a first run is due at the object's creation, before the first slot of the schedule."""
-    concurrency_policy: Annotated[str, Field(max_length=32, json_schema_extra=rules(refused.NOT_FORBID))] = "Forbid"
-    """What happens to a slot that comes due while a run is active. Forbid: it waits, and is run late if it is still
-    the newest."""
+    concurrency_policy: Annotated[str, Field(max_length=32, json_schema_extra=rules(refused.NO_SUCH_POLICY))] = "Forbid"
+    """What happens to a slot that comes due, or a run that is asked for, while a run is active. Forbid: it waits; a
+    slot is run late if it is still the newest. Replace: the active run's Job is deleted first; nothing half written
+    remains of it."""
     starting_deadline_seconds: (
         Annotated[int, Field(json_schema_extra=rules(refused.SHORT_DEADLINE, format="int64", maximum=10**9))] | None
     ) = None
@@ -272,8 +273,8 @@ class TrendingScheduleSpec(ApiModel):
     def _is_complete(self) -> Self:
         if not self.rewrite:
             raise ValueError(refused.NO_TARGETS.message)
-        if self.concurrency_policy != "Forbid":
-            raise ValueError(f"concurrencyPolicy {self.concurrency_policy!r}: {refused.NOT_FORBID.message}")
+        if self.concurrency_policy not in ("Forbid", "Replace"):
+            raise ValueError(f"concurrencyPolicy {self.concurrency_policy!r}: {refused.NO_SUCH_POLICY.message}")
         if self.starting_deadline_seconds is not None and self.starting_deadline_seconds < 1:
             raise ValueError(refused.SHORT_DEADLINE.message)
         for kind, names in (

@@ -3,17 +3,22 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from pydantic import ValidationError
 
+from trending.api.duration import format_duration
 from trending.api.instant import format_instant, parse_instant
 from trending.api.names import KIND
 from trending.cli.schedule_file import ScheduleFileError, read_object, read_schedule_object, told
 from trending.controller.validity import refusal_of
 from trending.schedule.decision import Decision, decide
 from trending.schedule.observed import Job, Schedule
+from trending.schedule.spread import offset_of
+
+_SAID: Final = ("SuccessfulCreate", "JobAlreadyActive")
+"""Events whose words the first sentence has already."""
 
 
 @click.command("explain")
@@ -35,41 +40,58 @@ def command(file: Path, jobs: Path | None, now: str | None, output: str | None) 
         listed = _as_json(read_object(jobs)).get("items") or [] if jobs else []
     except (ScheduleFileError, ValueError) as error:
         raise click.ClickException(str(error)) from None
-    answer = explain(body, listed, moment)
-    click.echo(json.dumps(answer, ensure_ascii=False) if output else in_words(answer))
+    answer, words = explain(body, listed, moment)
+    click.echo(json.dumps(answer, ensure_ascii=False) if output else words)
 
 
-def explain(body: dict[str, Any], jobs: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
-    """Return the answer as a JSON object. A file that never was in a cluster counts as created now."""
+def explain(body: dict[str, Any], jobs: list[dict[str, Any]], now: datetime) -> tuple[dict[str, Any], str]:
+    """Return the answer as a JSON object and in sentences. A file that never was in a cluster counts as created now."""
     metadata = body["metadata"]
     metadata.setdefault("creationTimestamp", format_instant(now))
     metadata.setdefault("uid", _owner_of(jobs, metadata["name"]))
     try:
         schedule = Schedule.from_object(body)
     except ValidationError as error:
-        message = "; ".join(told(error, ""))
-        return _answer(action="none", reason="InvalidSchedule", events=[_event("Warning", "InvalidSchedule", message)])
-    seen = [Job.from_object(job) for job in jobs]
-    return _from_decision(decide(schedule, seen, now, refusal=refusal_of(schedule)))
+        message = "; ".join(told(error, "spec"))
+        answer = _answer(
+            action="none", reason="InvalidSchedule", events=[_event("Warning", "InvalidSchedule", message)]
+        )
+        return answer, f"Nothing is started: the API server would refuse the schedule.\n{message}"
+    decision = decide(schedule, [Job.from_object(job) for job in jobs], now, refusal=refusal_of(schedule))
+    return _from_decision(decision), in_words(decision, schedule, now)
 
 
-def in_words(answer: dict[str, Any]) -> str:
-    """Return the answer as sentences for a person."""
-    lines = [
-        {
-            "start": f"It would start Job {answer['job']} now, for {answer['scheduledTime']}.",
-            "skip": f"{answer['scheduledTime']} is due and held back: {answer['reason']}.",
-            "wait": "Nothing is due.",
-            "none": "Nothing is started: "
-            + (f"{answer['reason']}." if answer["reason"] else "the schedule is suspended or being deleted."),
-        }[answer["action"]]
-    ]
-    if answer["nextScheduleTime"]:
-        lines.append(f"The next slot that may start is {answer['nextScheduleTime']}.")
-    if answer["deletes"]:
-        lines.append(f"Jobs beyond the history limits would be deleted: {', '.join(answer['deletes'])}.")
-    lines += [f"{event['type']:8} {event['reason']}: {event['message']}" for event in answer["events"]]
+def in_words(decision: Decision, schedule: Schedule, now: datetime) -> str:
+    """Return what would happen now and why, and what comes next, in sentences for a person."""
+    lines = [_now(decision)]
+    events = [event for event in decision.events if event.reason not in _SAID]
+    lines += [f"{event.reason}: {event.message}" for event in events]
+    if decision.deletes:
+        lines.append(f"Jobs beyond the history limits would be deleted: {', '.join(decision.deletes)}.")
+    lines += _next(decision, schedule, now)
     return "\n".join(lines)
+
+
+def _now(decision: Decision) -> str:
+    if not decision.starts:
+        return f"Nothing is started now. {decision.because}"
+    instead = f"Job {', '.join(decision.replaces)} would be deleted, and then " if decision.replaces else ""
+    return f"{instead}Job {decision.job} would be started now. {decision.because}"
+
+
+def _next(decision: Decision, schedule: Schedule, now: datetime) -> list[str]:
+    following = decision.next_schedule_time
+    if decision.refusal or schedule.deleting:
+        return []
+    if schedule.spec.suspend:
+        return ["No slot starts until spec.suspend is false; a run by hand does."]
+    if following is None:
+        return ["No further slot comes within five years."]
+    offset = offset_of(schedule.namespace, schedule.name, schedule.spec.spread)
+    spread = [f"With spread, it starts each slot {format_duration(offset)} after its instant."] if offset else []
+    if following <= now:
+        return ["That slot starts late, as soon as the way is free, if no newer one has come.", *spread]
+    return [f"The next slot starts at {format_instant(following)}, in {format_duration(following - now)}.", *spread]
 
 
 def _from_decision(decision: Decision) -> dict[str, Any]:
@@ -79,7 +101,7 @@ def _from_decision(decision: Decision) -> dict[str, Any]:
         scheduled_time=decision.scheduled_time,
         next_schedule_time=decision.next_schedule_time,
         job=decision.job,
-        deletes=list(decision.deletes),
+        deletes=[*decision.replaces, *decision.deletes],
         events=[_event(event.type, event.reason, event.message) for event in decision.events],
     )
 

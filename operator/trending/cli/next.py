@@ -1,7 +1,7 @@
 """`trending next`: when a schedule fires."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import click
@@ -33,6 +33,20 @@ def command(cron: str, time_zone: str, start: str | None, count: int, output: st
         raise click.ClickException(str(error).replace("spec.timeZone", "--time-zone")) from None
     except (InvalidScheduleError, ValueError) as error:
         raise click.ClickException(str(error)) from None
-    times = [slot.astimezone(zone).isoformat(timespec="seconds") for slot in islice(upcoming(slots, after), count)]
-    times = [time.replace("+00:00", "Z") for time in times]
-    click.echo(json.dumps(times) if output else "\n".join(times))
+    instants = list(islice(upcoming(slots, after), count))
+    times = [slot.astimezone(zone).isoformat(timespec="seconds").replace("+00:00", "Z") for slot in instants]
+    if output:
+        click.echo(json.dumps(times))
+        return
+    for time, slot in zip(times, instants, strict=True):
+        click.echo(f"{time}  {slot.astimezone(zone):%a}  in {format_span(slot - after)}")
+    if len(times) < count:
+        click.echo("Then it does not fire within five years.")
+
+
+def format_span(span: timedelta) -> str:
+    """Write a span for a person: its two largest units, such as `3d 4h`, `12m 5s`."""
+    seconds = int(span.total_seconds())
+    parts = ((seconds // 86_400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s"))
+    largest = next((index for index, (number, _) in enumerate(parts) if number), len(parts) - 1)
+    return " ".join(f"{number}{unit}" for number, unit in parts[largest : largest + 2] if number) or "0s"

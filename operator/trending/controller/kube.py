@@ -137,9 +137,11 @@ class Kube:
         """Read a Job as it is now."""
         return await self._call("GET", f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}")
 
-    async def delete_job(self, namespace: str, name: str, *, uid: str) -> None:
-        """Delete the Job of that uid, and its pods after it."""
-        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+    async def delete_job(self, namespace: str, name: str, *, uid: str, version: str | None = None) -> None:
+        """Delete the Job of that uid, and its pods after it; 409 where it has changed since that resource version, if
+        told."""
+        preconditions = {"uid": uid} if version is None else {"uid": uid, "resourceVersion": version}
+        options = {"propagationPolicy": "Background", "preconditions": preconditions}
         await self._call("DELETE", f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}", body=options)
 
     async def pods_of_job(self, namespace: str, uid: str) -> list[JsonObject]:

@@ -18,12 +18,13 @@ from trending.api.names import API_VERSION, KIND
 from trending.api.status import TrendingScheduleStatus
 from trending.controller.kube import JsonObject, Kube, reason_of
 from trending.controller.manifests import build_event, build_job
-from trending.controller.runs import FinishedRun, finish, read_pods
+from trending.controller.replacing import Replacements
+from trending.controller.runs import FinishedRun, finish, finish_replaced, is_replaced, read_pods
 from trending.controller.settings import Settings
 from trending.controller.status import change_events, missing_job_events, next_status, run_events
 from trending.controller.store import Key, Store
 from trending.controller.validity import refusal_of
-from trending.schedule.decision import Decision, Event, Progress, decide, is_caught_up
+from trending.schedule.decision import Decision, Event, Progress, decide, is_caught_up, is_told
 from trending.schedule.history import unrecorded
 from trending.schedule.observed import Job, Schedule
 
@@ -43,6 +44,10 @@ class CreateRefusedError(Exception):
     """The API server did not create a Job; its words are the text. It is tried again."""
 
 
+class DeleteRefusedError(Exception):
+    """The API server did not delete a Job that has to make way; its words are the text. It is tried again."""
+
+
 class Reconciler:
     """Carries out what is decided, on a cluster."""
 
@@ -51,24 +56,26 @@ class Reconciler:
         self._store = store
         self._settings = settings
         self._clock = clock
+        self._replacements = Replacements(kube=kube, store=store)
         self._sent: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     async def reconcile(self, key: Key) -> datetime | None:
         """Bring a schedule to rest; return when to look at it again, None where nothing is to come.
 
-        Raises CreateRefusedError and ApiException where the API server refuses; the pass is to be repeated then,
-        later and later.
+        Raises CreateRefusedError, DeleteRefusedError and ApiException where the API server refuses; the pass is to be
+        repeated then, later and later.
         """
         for _ in range(_ROUNDS):
             schedule = self._store.schedule(key)
             if schedule is None:
+                self._replacements.forget(key)
                 return None
             now = self._clock()
-            jobs = [job for job in self._store.jobs(key) if job.owner == schedule.uid]
+            jobs = self._replacements.jobs_of(schedule)
             decision = decide(schedule, jobs, now, refusal=refusal_of(schedule))
             trimmed = await self._delete_surplus(schedule, jobs, decision, now)
             wrote = await self._step(schedule, jobs, decision, now)
-            if not wrote and decision.action != "start":
+            if not wrote and not decision.starts:
                 await self._send(schedule, decision.events, now)
                 wake = _wake(schedule, decision)
                 return wake if trimmed else min(wake or now + _TRIM_AGAIN, now + _TRIM_AGAIN)
@@ -77,13 +84,31 @@ class Reconciler:
     async def _step(self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, now: datetime) -> bool:
         """Do the next thing that needs a status write; False where nothing does."""
         runs = [await self._finish(job) for job in unrecorded(jobs, schedule.status.last_run)]
-        if runs or not is_caught_up(schedule, decision) or decision.action != "start":
+        if runs or not is_caught_up(schedule, decision) or not decision.starts:
             return await self._write(schedule, decision, decision.progress, jobs, runs, now)
+        if decision.action == "replace":
+            if not is_told(schedule, decision):  # what a Job that is deleted was started for is told nowhere else
+                return await self._write(schedule, decision, decision.progress, jobs, runs, now)
+            return await self._make_way(schedule, jobs, decision, now)
         return await self._start(schedule, jobs, decision, now)
 
+    async def _make_way(self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, now: datetime) -> bool:
+        """Delete the active Jobs that the decision replaces; it is decided again once they are gone."""
+        for job in [job for job in jobs if job.name in decision.replaces]:
+            try:
+                await self._replacements.make_way(schedule, job, by=str(decision.job), now=now)
+            except ApiException as error:
+                message = f"Error deleting job {job.name}: {reason_of(error)}"
+                failed = Event(type="Warning", reason="FailedDelete", message=message, key=f"{job.uid}/{decision.job}")
+                await self._send(schedule, [failed], now)
+                raise DeleteRefusedError(message) from error
+        return True
+
     async def _finish(self, job: Job) -> FinishedRun:
-        pods = await self._kube.pods_of_job(job.namespace, job.uid)
-        run = finish(job, read_pods(pods))
+        if is_replaced(job):
+            run = finish_replaced(job)
+        else:
+            run = finish(job, read_pods(await self._kube.pods_of_job(job.namespace, job.uid)))
         _log.info("%s/%s: %s: %s", job.namespace, job.name, run.last_run.result, run.last_run.message)
         return run
 

@@ -1,7 +1,8 @@
 """Finished runs: a Job's end and what its pod left behind, in the words of `status.lastRun`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from trending.api.duration import format_duration
@@ -11,6 +12,7 @@ from trending.report import Report, read_termination_message
 from trending.schedule.observed import Job
 
 _REASON_DEADLINE = "DeadlineExceeded"
+_REASON_REPLACED = "Replaced"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,13 +56,31 @@ class FinishedRun:
 
     @property
     def failed(self) -> bool:
-        """Whether it counts as a failure; one that was superseded is neither failure nor success."""
+        """Whether it counts as a failure; one that was superseded or replaced is neither failure nor success."""
         return self.last_run.result in ("Failed", "DeadlineExceeded")
 
     @property
     def succeeded(self) -> bool:
         """Whether it counts as a success."""
         return self.last_run.result == "Succeeded"
+
+
+def as_replaced(job: Job, *, by: str, now: datetime) -> Job:
+    """Return an active Job as one that has been deleted to make way for Job `by`; no condition tells that any more."""
+    message = f"The run was ended to make way for Job {by}; nothing half written remains."
+    return replace(
+        job, finished="Failed", ended=now.replace(microsecond=0), end_reason=_REASON_REPLACED, end_message=message
+    )
+
+
+def is_replaced(job: Job) -> bool:
+    """Tell whether a Job is one that has been deleted to make way for another."""
+    return job.end_reason == _REASON_REPLACED
+
+
+def finish_replaced(job: Job) -> FinishedRun:
+    """Tell of a run whose Job was deleted to make way for another; its pods go with it, and so does their report."""
+    return finish(job, Remains(pods=job.failed + 1))
 
 
 def finish(job: Job, remains: Remains) -> FinishedRun:
@@ -115,6 +135,8 @@ def _without_report(job: Job, remains: Remains) -> dict[str, Any]:
             "nothing half written remains."
         )
         return {"result": "DeadlineExceeded", "reason": _REASON_DEADLINE, "message": message}
+    if is_replaced(job):
+        return {"result": "Replaced", "reason": _REASON_REPLACED, "message": job.end_message}
     how = f"its container ended without a report ({remains.death})" if remains.death else "it left no report"
     why = f"; {job.end_reason}: {job.end_message}" if job.end_reason else ""
     return {"result": "Failed", "reason": "JobFailed", "message": f"The run failed and {how}{why}"}

@@ -102,8 +102,8 @@ def missing_job_events(old: TrendingScheduleStatus, jobs: Iterable[Job]) -> list
 
 def _next_schedule_time(decision: Decision, progress: Progress) -> datetime | None:
     """A slot that is about to start is still the next one, until its Job is there."""
-    if decision.action == "start" and progress is decision.progress and decision.trigger == "Schedule":
-        return decision.scheduled_time
+    if decision.starts and progress is decision.progress and decision.trigger == "Schedule":
+        return decision.due_time
     return decision.next_schedule_time
 
 

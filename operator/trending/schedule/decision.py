@@ -26,7 +26,7 @@ from trending.schedule.slots import Slots, slots_of
 from trending.schedule.starting import Moment, decide_request, decide_slot
 from trending.schedule.zone import UnknownTimeZoneError
 
-__all__ = ["Decision", "Event", "Progress", "Refusal", "decide", "is_caught_up"]
+__all__ = ["Decision", "Event", "Progress", "Refusal", "decide", "is_caught_up", "is_told"]
 
 
 def decide(schedule: Schedule, jobs: Sequence[Job], now: datetime, *, refusal: Refusal | None = None) -> Decision:
@@ -184,3 +184,13 @@ def is_caught_up(schedule: Schedule, decision: Decision) -> bool:
         status.schedule_since == decision.progress.schedule_since
         and status.observed_schedule == decision.progress.observed
     )
+
+
+def is_told(schedule: Schedule, decision: Decision) -> bool:
+    """Tell whether the status says how far scheduling has come, so that nothing is lost with the Jobs that tell it."""
+    status, progress = schedule.status, decision.progress
+    return is_caught_up(schedule, decision) and (
+        status.last_schedule_time,
+        status.last_missed_time,
+        status.last_handled_request,
+    ) == (progress.last_schedule_time, progress.last_missed_time, progress.last_handled_request)
