@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
@@ -14,6 +14,11 @@ from trending.runner.failure import BadDataError, ConfigurationError
 from trending.runner.goal import Goal
 
 Connection = psycopg.Connection[Any]
+
+_KEPT: Final = ("role", "search_path", "TimeZone", "DateStyle", "row_security", "lock_timeout", "statement_timeout")
+_KEPT_SETTINGS: Final = sql.SQL("SELECT {}").format(
+    sql.SQL(", ").join(sql.SQL("pg_catalog.current_setting({})").format(sql.Literal(name)) for name in _KEPT)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +56,10 @@ def fill(connection: Connection, goal: Goal, now: datetime, *, outlives: bool = 
     insert = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(
         identifier, _names(columns), sql.SQL(", ").join(values), source
     )
+    before = _settings_of(connection)
     with connection.transaction():
         rows = _read_only(connection, goal, insert, now).rowcount
+    _check_settings(goal, before, _settings_of(connection))
     # A temporary table is never analysed by autovacuum; without figures the planner expects a handful of rows.
     connection.execute(sql.SQL("ANALYZE {}").format(identifier))
     stage = Stage(
@@ -88,6 +95,22 @@ def _read_only(
         raise ConfigurationError(
             f"{goal.where}.query: a source query only reads, and this one writes", server=error
         ) from None
+
+
+def _settings_of(connection: Connection) -> dict[str, str]:
+    """Return the settings that decide who writes what the query has returned, where, and for how long."""
+    row = connection.execute(_KEPT_SETTINGS).fetchone() or ()
+    return dict(zip(_KEPT, row, strict=True))
+
+
+def _check_settings(goal: Goal, before: dict[str, str], after: dict[str, str]) -> None:
+    """Check that the query has changed none of them: set_config() does so in a transaction that only reads, too."""
+    for name, value in after.items():
+        if before[name] != value:
+            raise ConfigurationError(
+                f"{goal.where}.query: a source query only reads, and this one sets {name} to {value!r} for what "
+                "follows; nothing was written: take that out of it (a setting for all is in spec.database.settings)"
+            )
 
 
 def _check_rows_can_be_told(goal: Goal) -> None:
