@@ -74,6 +74,19 @@ class Timetable:
         """Return from when on a slot may no longer start; None where it always may."""
         return None if self.deadline is None else self.due_time(slot) + self.deadline
 
+    def startable(self, now: datetime, *, most: int) -> int:
+        """Count the slots that have come due and are within their deadline, up to `most`."""
+        until = now - self.offset
+        return self.count(after=self.after if self.deadline is None else until - self.deadline, until=until, most=most)
+
+    def count(self, *, after: datetime, until: datetime, most: int) -> int:
+        """Count the slots in (after, until] that count, up to `most`."""
+        count, slot = 0, self.following(after)
+        while slot is not None and slot <= until and count < most:
+            count += 1
+            slot = self.following(slot)
+        return count
+
     def next_start(self, now: datetime, *, not_before: datetime | None) -> datetime | None:
         """Return when a slot may start next, where none may before `not_before` and nothing else stands in its way."""
         if not_before is None or not_before <= now:
@@ -129,8 +142,4 @@ def _missed(
     newest_missed = timetable.latest(newest if newest_too else newest - _SECOND, after=after)
     if newest_missed is None:
         return None, 0
-    count, slot = 0, timetable.following(after)
-    while slot is not None and slot <= newest_missed and count < _COUNTED:
-        count += 1
-        slot = timetable.following(slot)
-    return newest_missed, max(count, 1)
+    return newest_missed, max(timetable.count(after=after, until=newest_missed, most=_COUNTED), 1)

@@ -10,7 +10,8 @@ from trending.schedule.due import Due, Timetable
 from trending.schedule.observed import Schedule
 
 MANY_MISSED: Final = 100
-"""As CronJob: beyond it a warning asks whether the clock or the deadline is right."""
+"""As CronJob: beyond it a warning asks whether the clock or the deadline is right; where there is a deadline, only
+slots within it are counted."""
 
 
 def tell_missed(
@@ -39,7 +40,7 @@ def tell_missed(
             key=format_instant(newest),
         )
     ]
-    if due.missed > MANY_MISSED:
+    if due.missed > MANY_MISSED and timetable.startable(now, most=MANY_MISSED + 1) > MANY_MISSED:
         events.append(
             Event(
                 type="Warning",
