@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
@@ -16,7 +16,7 @@ from tests.postgres.crashes import recovered_from
 from tests.postgres.server import OWNER, Database, PostgresServer, running_server
 from tests.postgres.swaps import SCORES, built, put, ranking, slice_of, swapped, wait
 from trending.runner.failure import RunError
-from trending.runner.rewrite.swap import ChangedError, discard, drop_leftovers, exchange
+from trending.runner.rewrite.swap import ChangedError, Partitions, discard, drop_leftovers, exchange, find_partitions
 
 SUM = "SELECT sum(score) FROM scores WHERE version = 'v1' AND span = 'week'"
 BUILT = "SELECT relname FROM pg_class WHERE relname LIKE 'trending_swap%' AND relkind IN ('r', 'i') ORDER BY 1"
@@ -44,6 +44,16 @@ class Mortal(psycopg.Connection[Any]):
 
 def swap_until_killed(database: Database, statement: int, end: Callable[[int], object]) -> bool:
     """Swap, the session being ended before this statement; whether it came so far."""
+    with mortal(database, statement, end) as connection:
+        try:
+            swapped(connection, ranking(2))
+        except psycopg.OperationalError:
+            return True
+    return False
+
+
+@contextmanager
+def mortal(database: Database, statement: int, end: Callable[[int], object]) -> Iterator[Mortal]:
     server = database.server
     connection = Mortal.connect(
         host=str(server.folder), port=server.port, dbname=database.name, user=OWNER, autocommit=True
@@ -51,12 +61,9 @@ def swap_until_killed(database: Database, statement: int, end: Callable[[int], o
     assert isinstance(connection, Mortal)
     connection.end, connection.left = end, statement
     try:
-        swapped(connection, ranking(2))
-    except psycopg.OperationalError:
-        return True
+        yield connection
     finally:
         connection.close()
-    return False
 
 
 def test_whichever_statement_a_session_dies_before_the_next_run_is_right(scores: Database) -> None:
@@ -148,6 +155,53 @@ def test_a_partition_that_was_changed_meanwhile_is_not_exchanged(scores: Databas
                 exchange(connection, made, lock_seconds=0.05)
             assert connection.execute("SELECT 1").fetchone() == (1,)
         assert scores.execute(NAMES) == names
+
+
+def test_partitions_that_are_exchanged_while_they_are_looked_up_are_looked_up_again(scores: Database) -> None:
+    """By the run of another schedule, on a slice that overlaps; whichever statement it comes between."""
+    names = scores.execute(NAMES)
+    statement, changed = 0, list[str]()
+
+    def replace(_: int) -> None:
+        with scores.connect(autocommit=True) as other:
+            put(other, built(other, ranking(2)))
+
+    while True:
+        statement += 1
+        with mortal(scores, statement, replace) as connection:
+            try:
+                assert isinstance(find_partitions(connection, slice_of(connection)), Partitions)
+            except ChangedError as error:
+                changed.append(str(error))
+            if connection.left > 0:
+                break
+    assert len(changed) > 2
+    assert [sentence for sentence in changed if "was dropped while it was looked up" not in sentence] == []
+    assert scores.execute(NAMES) == names
+
+
+def test_what_another_run_drops_at_whatever_statement_is_built_again(scores: Database) -> None:
+    """As one may that has got the locks which this one has lost."""
+    names = scores.execute(NAMES)
+    statement, changed = 0, list[str]()
+
+    def drop(_: int) -> None:
+        with scores.connect(autocommit=True) as other:
+            drop_leftovers(other, slice_of(other))
+
+    while True:
+        statement += 1
+        with mortal(scores, statement, drop) as connection:
+            try:
+                swapped(connection, ranking(2))
+            except ChangedError as error:
+                changed.append(str(error))
+            if connection.left > 0:
+                break
+    assert len(changed) > 3
+    assert any("while it was built" in sentence for sentence in changed)
+    assert scores.execute(SUM) == [(10100,)]
+    assert scores.execute(NAMES) == names
 
 
 def test_slices_of_one_table_are_swapped_side_by_side(scores: Database) -> None:

@@ -138,6 +138,20 @@ def test_what_only_has_the_name_of_what_was_built_is_neither_exchanged_nor_dropp
     assert scores.execute(SUM) == [(5050,)]
 
 
+def test_what_got_the_name_of_a_leftover_while_that_was_to_be_dropped_stays(scores: Database) -> None:
+    with scores.connect() as owner, scores.connect(autocommit=True) as connection:
+        (name,) = [leaf.name for leaf in built(connection, ranking(2)).leaves]
+        owner.execute(f"ALTER TABLE {name} RENAME TO mine; CREATE TABLE {name} (LIKE scores)")
+        dropped: list[Any] = []
+        dropping = threading.Thread(target=lambda: dropped.extend(drop_leftovers(connection, slice_of(connection))))
+        dropping.start()
+        _wait_for_waiter(scores)
+        owner.commit()
+        dropping.join()
+    assert [each for each in dropped if not isinstance(each, Kept)] == []
+    assert scores.execute(BUILT) == [(name,)]
+
+
 def test_what_is_exchanged_while_another_run_would_drop_it_stays(scores: Database) -> None:
     with scores.connect(autocommit=True) as connection, scores.connect(autocommit=True) as other:
         made = built(connection, ranking(2))

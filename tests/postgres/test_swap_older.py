@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -11,8 +12,9 @@ import pytest
 
 from tests.postgres.server import ADMIN, Database
 from tests.postgres.swaps import SCORES, built, put, ranking, wait
-from tests.waiting import until
-from trending.runner.rewrite.swap import Built
+from tests.waiting import SECONDS, until
+from trending.runner.rewrite.swap import Built, wait_for_older
+from trending.runner.stop import Stop
 
 SUM = "SELECT sum(score) FROM scores WHERE version = 'v1' AND span = 'week'"
 OLD, NEW = (5050,), (10100,)
@@ -134,6 +136,38 @@ def test_who_adopts_an_older_snapshot_after_the_build_is_waited_for(
     assert wait(swapping, build, seconds=0)
     put(swapping, build)
     assert third.execute(SUM).fetchone() == NEW
+
+
+class Told(Stop):
+    """Says when it is first waited."""
+
+    def __init__(self) -> None:
+        super().__init__(datetime.now(UTC) + timedelta(minutes=5))
+        self.waited = threading.Event()
+
+    def wait(self, seconds: float) -> None:
+        self.waited.set()
+        super().wait(seconds)
+
+
+def test_who_adopts_it_while_its_owner_is_waited_for_is_waited_for_too(
+    swapping: Connection, other: Connection, third: Connection
+) -> None:
+    other.execute("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(7)")
+    (name,) = other.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
+    build, stop, done = made(swapping), Told(), list[bool]()
+    waiting = threading.Thread(
+        target=lambda: done.append(wait_for_older(swapping, build, own=(), stop=stop, seconds=4 * A_MOMENT))
+    )
+    waiting.start()
+    assert stop.waited.wait(SECONDS)
+    third.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    third.execute(f"SET TRANSACTION SNAPSHOT '{name}'")
+    other.execute("COMMIT")
+    waiting.join()
+    assert done == [False]
+    third.execute("COMMIT")
+    assert wait(swapping, build, seconds=0)
 
 
 def test_a_writer_of_another_database_is_not_waited_for(scores: Database, swapping: Connection) -> None:

@@ -18,7 +18,7 @@ from trending.runner.rewrite.swap.leftovers import drop_if_built
 from trending.runner.rewrite.swap.names import BOUND, comment_on, table_name
 from trending.runner.rewrite.swap.older import OpenTransaction, open_transactions
 from trending.runner.rewrite.swap.partitions import Leaf, Partitions
-from trending.runner.rewrite.swap.tree import Obstacle
+from trending.runner.rewrite.swap.tree import ChangedError, Obstacle
 from trending.runner.stage import Stage
 
 Connection = psycopg.Connection[Any]
@@ -83,8 +83,9 @@ def build(
 
     All rows are stamped with the data timestamp, changed or not, as DeleteInsert does: every row is written anew, and
     the old stamps would cost a join with the old rows. Columns that the query does not return get their defaults.
-    Raises ObstacleError where the stage cannot be swapped in, BadDataError where a row belongs to no partition, and
-    psycopg.Error, with nothing left behind unless the session or the server broke down (see `drop_leftovers`).
+    Raises ObstacleError where the stage cannot be swapped in, BadDataError where a row belongs to no partition,
+    ChangedError where somebody has dropped what was built, and psycopg.Error, with nothing left behind unless the
+    session or the server broke down (see `drop_leftovers`).
     """
     if obstacle := unfillable(partitions, source):
         raise ObstacleError(obstacle)
@@ -104,7 +105,7 @@ def build(
         older = open_transactions(connection, xid)
         for leaf in leaves:
             # Not after the exchange: until then the rows would be planned for without figures.
-            connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(leaf.identifier))
+            _vacuum(connection, leaf)
     return Built(partitions=partitions, leaves=leaves, xid=xid, older=older, note=_note(partitions, source))
 
 
@@ -147,6 +148,14 @@ def _xid(connection: Connection) -> str:
     if row is None:
         raise AssertionError("a SELECT without FROM returned no row")
     return str(row[0])
+
+
+def _vacuum(connection: Connection, leaf: BuiltLeaf) -> None:
+    try:
+        connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(leaf.identifier))
+    except psycopg.errors.UndefinedTable:
+        # By another run, which may take it for a leftover where this one has lost its locks.
+        raise ChangedError(f"{leaf.schema}.{leaf.name} was dropped while it was built") from None
 
 
 def _clause(text: str, name: str | None) -> sql.Composable:

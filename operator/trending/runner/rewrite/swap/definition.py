@@ -8,6 +8,8 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import class_row
 
+from trending.runner.rewrite.swap.tree import ChangedError
+
 Connection = psycopg.Connection[Any]
 
 _TABLE: Final = """
@@ -147,14 +149,17 @@ class Definition:
 
 
 def read_definition(connection: Connection, oid: int) -> Definition:
-    """Read it from the catalog."""
+    """Read it from the catalog. Raises ChangedError where the table, or an index of it, is dropped meanwhile."""
     table = connection.cursor(row_factory=class_row(_Table)).execute(_TABLE, [oid]).fetchone()
     if table is None:
-        raise LookupError(f"there is no table with oid {oid}")
+        raise ChangedError(f"the table with oid {oid} was dropped while it was looked up")
+    indexes = connection.cursor(row_factory=class_row(Index)).execute(_INDEXES, [oid]).fetchall()
+    if any(index.definition is None for index in indexes):
+        raise ChangedError(f"an index of the table with oid {oid} was dropped while it was looked up")
     return Definition(
         **{name: getattr(table, name) for name in _Table.__dataclass_fields__},
         columns=connection.cursor(row_factory=class_row(Column)).execute(_COLUMNS, [oid]).fetchall(),
-        indexes=connection.cursor(row_factory=class_row(Index)).execute(_INDEXES, [oid]).fetchall(),
+        indexes=indexes,
         checks=connection.execute(_CHECKS, [oid]).fetchall(),
         not_nulls=connection.execute(_NOT_NULLS, [oid]).fetchall(),
         statistics=connection.execute(_STATISTICS, [oid]).fetchall(),

@@ -9,13 +9,12 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from trending.runner.failure import RunError
 from trending.runner.patience import lock_timeout
 from trending.runner.rewrite.swap.build import Built, BuiltLeaf
 from trending.runner.rewrite.swap.furnish import Rename
 from trending.runner.rewrite.swap.names import BOUND
 from trending.runner.rewrite.swap.partitions import find_partitions
-from trending.runner.rewrite.swap.tree import Obstacle
+from trending.runner.rewrite.swap.tree import ChangedError, Obstacle
 
 Connection = psycopg.Connection[Any]
 
@@ -25,10 +24,6 @@ _LEAST: Final = 0.001
 # By functions that look at the catalog as it is, whatever the transaction's snapshot.
 _SAME: Final = "SELECT to_regclass(%s)::oid = %s AND pg_get_partition_constraintdef(%s) IS NOT DISTINCT FROM %s"
 _IS: Final = "SELECT to_regclass(%s)::oid IS NOT DISTINCT FROM %s"
-
-
-class ChangedError(RunError):
-    """The partitions are not what they were when the new ones were built: begin again."""
 
 
 def exchange(connection: Connection, built: Built, *, lock_seconds: float) -> None:

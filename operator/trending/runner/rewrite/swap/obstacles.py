@@ -7,7 +7,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from trending.runner.rewrite.swap.tree import Found, Obstacle
+from trending.runner.rewrite.swap.tree import ChangedError, Found, Obstacle
 
 Connection = psycopg.Connection[Any]
 
@@ -140,7 +140,10 @@ def _full_default(connection: Connection, found: Found) -> Obstacle | None:
     for default in found.defaults:
         if default.parent not in parents:
             continue
-        row = connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(default.identifier)).fetchone()
+        try:
+            row = connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(default.identifier)).fetchone()
+        except psycopg.errors.UndefinedTable:
+            raise ChangedError(f"{default.qualified} was dropped while it was looked up") from None
         if row and row[0]:
             return Obstacle(f"{default.qualified}, the DEFAULT partition, has rows, which each exchange would read")
     return None

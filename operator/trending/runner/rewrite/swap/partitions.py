@@ -10,7 +10,7 @@ from psycopg import sql
 
 from trending.runner.rewrite.swap.definition import Definition, read_definition
 from trending.runner.rewrite.swap.obstacles import find_obstacle
-from trending.runner.rewrite.swap.tree import Found, Node, Obstacle, descend
+from trending.runner.rewrite.swap.tree import ChangedError, Found, Node, Obstacle, descend
 from trending.runner.slices import Slice
 
 Connection = psycopg.Connection[Any]
@@ -64,7 +64,19 @@ class Partitions:
 
 
 def find_partitions(connection: Connection, slice_: Slice) -> Partitions | Obstacle:
-    """Find the partitions that hold exactly the slice, or why it cannot be swapped. Reads the catalog alone."""
+    """Find the partitions that hold exactly the slice, or why it cannot be swapped. Reads the catalog alone.
+
+    Raises ChangedError where they are changed while they are looked up.
+    """
+    try:
+        return _find(connection, slice_)
+    except psycopg.errors.InternalError_ as error:
+        # What the server's own functions answer when asked for what has been dropped since the catalog was read.
+        said = error.diag.message_primary
+        raise ChangedError(f"a partition of {slice_} was dropped while it was looked up ({said})") from None
+
+
+def _find(connection: Connection, slice_: Slice) -> Partitions | Obstacle:
     found = descend(connection, slice_)
     if isinstance(found, Obstacle):
         return found

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from trending.runner.failure import RunError
 from trending.runner.slices import Slice
 
 Connection = psycopg.Connection[Any]
@@ -89,6 +90,10 @@ class Found:
     """The columns by which those are partitioned."""
     defaults: tuple[Node, ...]
     """DEFAULT partitions beside the leaves that are none of the slice's."""
+
+
+class ChangedError(RunError):
+    """The partitions are not what they were when they were looked up, or new ones built: begin again."""
 
 
 class _NoWay(Exception):  # noqa: N818 (it never leaves this module)
