@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,12 @@ import psycopg
 import pytest
 
 from tests.postgres.boards import QUERY, SLICE, with_board
+from tests.postgres.crashes import recovered_from
 from tests.postgres.forks import forks
 from tests.postgres.runs import Pod, own_target, report_of, run, spec, spec_dict
 from tests.postgres.server import ADMIN, Database, PostgresServer, running_server
 from tests.postgres.wire import Moment, Wire
+from tests.waiting import until
 from trending.runner.ledger import RunIdentity
 
 STRATEGIES = ("Merge", "DeleteInsert", "Upsert", "Swap", "Auto")
@@ -100,12 +101,9 @@ class Board:
 
     def wait_for_the_end_of_sessions(self) -> None:
         """The server ends them by itself, once it finds that nobody is there."""
-        pause = threading.Event()
-        for _ in range(1000):
-            if not self.session.execute(SESSIONS).fetchall():
-                return
-            pause.wait(0.01)
-        raise AssertionError(f"sessions outlived their runner: {self.session.execute(SESSIONS).fetchall()}")
+        until(
+            lambda: not self.session.execute(SESSIONS).fetchall(), what="the killed runner's sessions end", pause=0.02
+        )
 
     def checked(self, others: list[Any], where: str, *, stages: bool = True) -> bool:
         """Look at what a killed run has left once its sessions are gone; whether the slice is the new one."""
@@ -185,7 +183,7 @@ def test_a_backend_that_ends_at_any_statement_leaves_one_slice_or_the_other(data
         board = Board.made(database, session, strategy)
 
         def terminate(pid: int) -> None:
-            assert session.execute("SELECT pg_terminate_backend(%s, 5000)", [pid]).fetchone() == (True,)
+            assert session.execute("SELECT pg_terminate_backend(%s, 180000)", [pid]).fetchone() == (True,)
 
         def run_over(wire: Wire) -> int:
             with wire.laid():
@@ -257,27 +255,11 @@ def _kill_backends_outright(database: Database, strategy: str) -> None:
         with database.connect(role=ADMIN, autocommit=True) as session:
             others = replace(board, session=session).put_back()
         wire = Wire(database, at, moment, lambda pid: os.kill(pid, signal.SIGKILL))
-        with wire.laid():
+        with recovered_from(database.server), wire.laid():
             run(database, spec(**board.wanted), uri=wire.uri)
         assert wire.cut is not None
-        _wait_for_recovery(database)
         with database.connect(role=ADMIN, autocommit=True) as session:
             recovered = replace(board, session=session)
             # A crash leaves a session's temporary tables to autovacuum: they are nobody's then.
             recovered.checked(others, f"{moment} statement {at}, {wire.cut}", stages=False)
             recovered.run_again(recovered.identity())
-
-
-def _wait_for_recovery(database: Database) -> None:
-    pause = threading.Event()
-    for _ in range(600):
-        if "database system is ready to accept connections" in _last_crash(database):
-            return
-        pause.wait(0.05)
-    raise AssertionError("the server did not come back")
-
-
-def _last_crash(database: Database) -> str:
-    """Return what the server logged since it last lost a backend."""
-    text = (database.server.folder / "log").read_text(errors="replace")
-    return text.rpartition("was terminated by signal 9")[2] if "was terminated by signal 9" in text else ""

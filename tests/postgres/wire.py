@@ -12,6 +12,7 @@ from io import BufferedReader
 from typing import Final, Literal
 
 from tests.postgres.server import Database
+from tests.waiting import SECONDS
 
 Moment = Literal["before", "unanswered"]
 """Before the server gets the statement; or when it has done it, and nobody was told."""
@@ -169,8 +170,8 @@ class _Line:
         else:
             self._is_deaf = True
             self._server.sendall(batch)
-            if not self._answered.wait(30):
-                raise AssertionError(f"the server did not answer {text!r} within 30 s")
+            if not self._answered.wait(SECONDS):
+                raise AssertionError(f"the server did not answer {text!r} within {SECONDS:.0f} s")
             self._wire.happens(self._backend)
 
 
