@@ -82,6 +82,15 @@ async def test_a_run_that_finishes_in_the_moment_of_its_deletion_is_recorded_and
     assert active.kube.status()["lastRun"]["result"] == "Succeeded"
 
 
+async def test_what_is_told_of_it_is_how_it_was_in_the_end(active: World) -> None:
+    """The watch has not told yet that its first pod failed."""
+    active.clock.set("10:00:01")
+    await active.see()
+    active.kube.show(NINE, failed=1, active=1)
+    await active.reconciler.reconcile(HOURLY)
+    assert active.kube.status()["lastRun"]["attempts"] == 2
+
+
 async def test_a_deletion_that_is_refused_is_told_and_starts_nothing(active: World) -> None:
     active.kube.refuse["delete_job"] = refusal(403, "jobs is forbidden")
     with pytest.raises(DeleteRefusedError, match=f"Error deleting job {NINE}: jobs is forbidden"):

@@ -269,6 +269,9 @@ class TestMinInterval:
         decision = decide(gated(requested="now"), [], at("10:05"))
         assert decision.started is not None
         assert (decision.trigger, decision.started.last_schedule_time) == ("Manual", at("10:00"))
+        assert decision.next_schedule_time == at("11:20")
+        sooner = decide(gated("09:00", requested="now"), [], at("10:05"))
+        assert sooner.next_schedule_time == at("11:00"), "not 10:30: the slot that was to start then is served"
 
     @pytest.mark.parametrize(
         ("recorded", "finished", "action"),

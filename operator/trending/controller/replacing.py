@@ -53,7 +53,8 @@ class Replacements:
         key = Key(schedule.namespace, schedule.name)
         try:
             body = await self._kube.get_job(job.namespace, job.name)
-            if Job.from_object(body).finished:
+            found = Job.from_object(body)
+            if found.finished:
                 self._store.put_job(body)
                 return
             version = body["metadata"]["resourceVersion"]
@@ -65,5 +66,5 @@ class Replacements:
                 raise
             return
         _log.info("%s/%s: deleted to make way for %s", job.namespace, job.name, by)
-        self._untold.setdefault(key, []).append(as_replaced(job, by=by, now=now))
+        self._untold.setdefault(key, []).append(as_replaced(found, by=by, now=now))
         self._store.forget_job(key, job.name, uid=job.uid)
