@@ -81,9 +81,9 @@ def _canonical_values(
     connection: Connection, table: Table, name: str, texts: Sequence[str], where: str
 ) -> tuple[str, ...]:
     of_type = table.column(name, where).type
-    query = sql.SQL("SELECT DISTINCT v::{}::text FROM unnest(%s::text[]) AS v").format(of_type)
+    query = sql.SQL("SELECT DISTINCT v::{}::text FROM unnest({}::text[]) AS v").format(of_type, list(texts))
     try:
-        rows = connection.execute(query, [list(texts)]).fetchall()
+        rows = connection.execute(query).fetchall()  # without parameters, so that a % in a name is nothing special
     except psycopg.DataError as error:
         raise ConfigurationError(
             f"{where}: a value is none for that column of {table.qualified}", server=error

@@ -22,7 +22,7 @@ Connection = psycopg.Connection[Any]
 _INDEXES: Final = """
     WITH RECURSIVE part (oid) AS (
         SELECT %(oid)s::oid UNION SELECT h.inhrelid FROM pg_inherits AS h JOIN part ON part.oid = h.inhparent
-    )
+    ), parts (oids) AS MATERIALIZED (SELECT array_agg(oid) FROM part)
     SELECT c.relname AS name, i.indrelid = %(oid)s AS is_tables, i.indisunique AND NOT i.indisexclusion AS is_unique,
         i.indnullsnotdistinct AS nulls_are_alike, pg_get_expr(i.indpred, i.indrelid) AS predicate,
         ARRAY(
@@ -45,7 +45,7 @@ _INDEXES: Final = """
             WHERE x.conindid = i.indexrelid AND x.conrelid = i.indrelid ORDER BY e.position
         ) AS operators,
         columns.plain, columns.names AS columns, columns.are_generated AS has_generated
-    FROM pg_index AS i JOIN part ON part.oid = i.indrelid JOIN pg_class AS c ON c.oid = i.indexrelid
+    FROM parts JOIN pg_index AS i ON i.indrelid = ANY (parts.oids) JOIN pg_class AS c ON c.oid = i.indexrelid
     CROSS JOIN LATERAL (
         SELECT array_agg(a.attname::text) AS names, bool_or(a.attgenerated <> '') AS are_generated,
             array_agg(a.attname::text) FILTER (WHERE a.attnum = ANY (own.numbers)) AS plain
@@ -61,7 +61,7 @@ _INDEXES: Final = """
     WHERE (i.indisunique OR i.indisexclusion) AND i.indimmediate AND i.indisready AND columns.names IS NOT NULL
         AND NOT EXISTS (
             SELECT FROM pg_inherits AS h JOIN pg_index AS p ON p.indexrelid = h.inhparent
-            JOIN part ON part.oid = p.indrelid WHERE h.inhrelid = i.indexrelid
+            WHERE h.inhrelid = i.indexrelid AND p.indrelid = ANY (parts.oids)
         )
     ORDER BY i.indexrelid
 """
