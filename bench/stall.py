@@ -96,6 +96,7 @@ class LongReader:
         lock on the table, stays until then. Whoever begins later is not waited for, but is in the exchange's way."""
         with psycopg.connect(self._uri) as connection:
             with psycopg.connect(self._uri) as older, psycopg.connect(self._uri, autocommit=True) as observer:
+                older.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # so that its snapshot stays, too
                 older.execute("SELECT FROM pg_class")
                 self.begun.set()
                 looks: set[Any] = set()
