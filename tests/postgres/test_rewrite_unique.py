@@ -10,6 +10,7 @@ import pytest
 from tests.postgres.plans import findings, planned
 from tests.postgres.runs import counts, ledger, own_target, report_of, run, spec, spec_dict
 from tests.postgres.server import ADMIN, Database, PostgresServer
+from trending.runner.rewrite import unique
 
 RANKED = """
     DROP TABLE IF EXISTS hot, fan, source CASCADE;
@@ -207,3 +208,13 @@ def test_rows_of_the_source_that_an_index_does_not_allow_are_told_at_once(
     assert "spec.rewrite[0].query: 2 rows have the same (" in report.message
     assert "which the unique index one_rank of public.hot does not allow; nothing was written" in report.message
     assert database.execute("SELECT *, xmin::text FROM hot ORDER BY board, id") == before
+
+
+def test_looking_at_the_indexes_is_no_work_that_the_server_compiles(database: Database) -> None:
+    """JIT compiles what the planner holds to be dear: that takes seconds, for a query of a millisecond."""
+    ranked(database, in_partitions=True)
+    ((oid,),) = database.execute("SELECT 'hot'::regclass::oid")
+    for query in (unique._INDEXES, unique._OBSTACLES):
+        parameters = {"oid": oid, "events": unique._TRIGGERS_OF_ROWS}
+        ((found,),) = database.execute(f"EXPLAIN (FORMAT JSON) {query}", parameters)
+        assert found[0]["Plan"]["Total Cost"] < 50_000, "jit_above_cost is 100,000"
