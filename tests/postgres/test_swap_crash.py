@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from tests.postgres.crashes import recovered_from
 from tests.postgres.server import OWNER, Database, PostgresServer, running_server
@@ -34,8 +35,10 @@ class Mortal(psycopg.Connection[Any]):
 
     end: Callable[[int], object]
     left: int
+    said: list[str]
 
     def execute(self, *args: Any, **others: Any) -> Any:
+        self.said.append(sql.as_string(args[0], self))
         self.left -= 1
         if self.left == 0:
             self.end(self.info.backend_pid)
@@ -59,7 +62,7 @@ def mortal(database: Database, statement: int, end: Callable[[int], object]) -> 
         host=str(server.folder), port=server.port, dbname=database.name, user=OWNER, autocommit=True
     )
     assert isinstance(connection, Mortal)
-    connection.end, connection.left = end, statement
+    connection.end, connection.left, connection.said = end, statement, []
     try:
         yield connection
     finally:
@@ -183,12 +186,15 @@ def test_partitions_that_are_exchanged_while_they_are_looked_up_are_looked_up_ag
 def test_what_another_run_drops_at_whatever_statement_is_built_again(scores: Database) -> None:
     """As one may that has got the locks which this one has lost."""
     names = scores.execute(NAMES)
-    statement, changed = 0, list[str]()
+    changed: list[str] = []
 
     def drop(_: int) -> None:
         with scores.connect(autocommit=True) as other:
             drop_leftovers(other, slice_of(other))
 
+    with mortal(scores, 0, drop) as connection:
+        swapped(connection, ranking(2))
+        statement = next(at for at, text in enumerate(connection.said) if text.startswith("VACUUM"))
     while True:
         statement += 1
         with mortal(scores, statement, drop) as connection:
