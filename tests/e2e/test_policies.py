@@ -62,7 +62,7 @@ def test_a_slot_replaces_the_active_run_each_time_it_comes(namespace: Namespace,
         open_gate()
     ended = namespace.until_run_ended("scores", after=suspended["lastRun"]["job"])
     assert (ended["lastRun"]["job"], ended["lastRun"]["result"]) == (active["name"], "Succeeded")
-    assert namespace.events("scores", "MissingJob", "MissSchedule", "RunFailed") == []
+    assert namespace.events("scores", "MissingJob", "RunFailed") == []
     assert shared_database.value("SELECT count(*) FROM ranking WHERE board = 'by-slot'") == 1
 
 
