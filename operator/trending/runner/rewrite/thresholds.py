@@ -16,7 +16,9 @@ DEFAULTS: Final = {IN_PARTITIONS: 0.11, IN_A_PLAIN_TABLE: 0.75}
 """Shares of changed rows (of the larger of slice and source, 0 to 1) up to which Merge is the cheaper one.
 
 `merge_below/partitioned`, against Swap: measured with PostgreSQL 15.18 on two cores, 4 M rows a slice, six indexes.
-Merge took 28.8 s at 10 % (27 s of CPU), Swap 34 to 47 s (31 s of CPU) at any share: they cross at 10 to 12 %.
+Merge took 28.8 s at 10 %, Swap 34 to 47 s at any share, its indexes built by parallel workers: by time they cross at 10
+to 12 %. With their CPU counted (68 to 79 s, 813 MB of WAL, against Merge's 102 s and 2414 MB at 60 %) they cross at
+about 39 % by CPU and 9 % by WAL: in between Swap is the faster and the smaller one, for more CPU.
 `merge_below/plain`, against DeleteInsert: likewise, 500,000 rows a slice, two slices, by `trending bench`, CPU and WAL.
 Merge took 2.0 s at 0 %, 18.5 s and 327 MB at 60 %; DeleteInsert 22 to 24 s and 403 to 424 MB once its table was in the
 steady state, and more than that after a load or after Merge, which is what Auto meets: they cross at 75 to 80 %.
