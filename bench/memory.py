@@ -111,7 +111,11 @@ def _print(found: Sequence[dict[str, Any]]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, action="append", help=f"of the slice (default {SIZES})")
-    keep("memory", memory(parser.parse_args(arguments).rows or SIZES, PLACES))
+    strategies = sorted({strategy for _, strategy in PLACES})
+    parser.add_argument("--strategy", choices=strategies, action="append", help="default all of these")
+    options = parser.parse_args(arguments)
+    places = [place for place in PLACES if place[1] in (options.strategy or strategies)]
+    keep("memory", memory(options.rows or SIZES, places))
 
 
 if __name__ == "__main__":
