@@ -9,7 +9,7 @@ from datetime import datetime
 
 from tests.postgres.runs import Heard, report_of, run
 from tests.postgres.server import Database
-from tests.waiting import until
+from tests.waiting import SECONDS, until
 from trending.api.spec import TrendingScheduleSpec
 from trending.report import Report
 from trending.runner.ledger import RunIdentity
@@ -27,7 +27,7 @@ def gate(database: Database) -> Iterator[threading.Event]:
         keeper.execute("SELECT pg_advisory_xact_lock(1)")
 
         def open_it() -> None:
-            opened.wait(30)
+            opened.wait(SECONDS)
             keeper.rollback()
 
         opener = threading.Thread(target=open_it)
