@@ -42,9 +42,12 @@ _TOP: Final = """
 """
 _LOOKS: Final = """
     SELECT query_start FROM pg_stat_activity
-    WHERE application_name LIKE 'trending/%' AND query LIKE '%virtualxid%'
+    WHERE application_name LIKE 'trending/%' AND query LIKE '%virtualxid%' AND state = 'idle'
 """
-"""When the runner last looked for older transactions: twice when it has built, and then until they have ended."""
+"""When the runner last looked for older transactions: twice when it has built, and then until they have ended.
+
+Only once it has looked: its query_start moves more than once while a statement with parameters is parsed and executed.
+"""
 _WAITS: Final = 3
 """The look from which on it only waits for those that it has seen."""
 

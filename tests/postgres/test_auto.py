@@ -56,7 +56,7 @@ def told(database: Database, wanted: Any) -> tuple[str | None, str]:
 @pytest.mark.parametrize("rows", [FEW, ROWS])
 def test_where_nothing_or_little_changes_it_takes_merge(database: Database, table: str, rows: int) -> None:
     with_rows(database, table, rows=rows)
-    above = "75 %" if table == PLAIN else "11 %"
+    above = "75 %" if table == PLAIN else "20 %"
     strategy, note = told(database, target(0, rows=rows))
     assert (strategy, note) == ("Merge", f"Auto took Merge: 0 % of {rows:,} rows change, not above {above}")
     strategy, note = told(database, target(2, rows=rows))
@@ -69,7 +69,7 @@ def test_where_much_changes_in_whole_partitions_it_takes_swap_by_a_sample(databa
     assert strategy == "Swap"
     assert note.startswith("Auto took Swap: about ")
     assert "of 30,000 rows change (sample of " in note
-    assert note.endswith("), above 11 %")
+    assert note.endswith("), above 20 %")
 
 
 def test_where_much_changes_in_a_plain_table_it_takes_delete_insert(database: Database) -> None:
@@ -82,7 +82,7 @@ def test_where_much_changes_in_a_plain_table_it_takes_delete_insert(database: Da
 
 def test_few_rows_are_all_compared_instead_of_a_sample(database: Database) -> None:
     with_rows(database, PARTITIONED, rows=FEW)
-    assert told(database, target(60, rows=FEW)) == ("Swap", "Auto took Swap: 60 % of 5,000 rows change, above 11 %")
+    assert told(database, target(60, rows=FEW)) == ("Swap", "Auto took Swap: 60 % of 5,000 rows change, above 20 %")
 
 
 def test_a_handful_of_rows_is_merged_whatever_changes(database: Database) -> None:

@@ -33,7 +33,7 @@ class Pair:
 
     def differences(self) -> list[Any]:
         """Wait until the replica has all that was committed; what both hold then, where that is not the same."""
-        (end,) = self.origin.execute("SELECT pg_current_wal_lsn()", role=ADMIN)[0]
+        (end,) = self.origin.execute("SELECT pg_current_wal_insert_lsn()", role=ADMIN)[0]
 
         def caught_up() -> bool:
             # A batch of WAL that is not the replica's is confirmed only when the server next asks for it.

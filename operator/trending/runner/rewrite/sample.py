@@ -16,7 +16,7 @@ from trending.runner.stage import Stage
 Connection = psycopg.Connection[Any]
 
 ROWS: Final = 2000
-"""Rows looked up. The standard error of a share of 11 % is then 0.7 points: near the threshold both strategies cost the
+"""Rows looked up. The standard error of a share of 20 % is then 0.9 points: near the threshold both strategies cost the
 same, so that a miss by as much costs a few hundredths."""
 WORTH_FROM: Final = 20_000
 """Rows of the source below which the join itself costs no more than a sample would."""
