@@ -4,6 +4,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 
+# Some machines keep Python from storing what it has compiled; the tests start it hundreds of times.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 RUN := $(VENV)/bin
@@ -72,7 +75,7 @@ manifests: install ## Write the CRD from the models into manifests/ and the char
 	@cp manifests/crd.yaml charts/trending-operator/files/crd.yaml
 
 .PHONY: bench
-bench: install ## Measure the engine on a PostgreSQL of its own: tables, and JSON below bench/results (about an hour)
+bench: install ## Measure the engine on a PostgreSQL of its own: tables, and JSON below bench/results (some hours)
 	@$(PYTHON) -m bench
 
 .PHONY: demo
