@@ -16,9 +16,9 @@ DEFAULTS: Final = {IN_PARTITIONS: 0.20, IN_A_PLAIN_TABLE: 0.75}
 """Shares of changed rows (of the larger of slice and source, 0 to 1) up to which Merge is the cheaper one.
 
 `merge_below/partitioned`, against Swap: measured with PostgreSQL 15.18 on two cores, 4 M rows a slice, six indexes.
-Merge took 29 s of CPU and 817 MB of WAL at 10 %, 97 s and 2276 MB at 60 %; Swap 68 to 75 s and 813 MB at any share. They
-cross at 39 % by CPU, at 10 % by WAL, and at 10 to 12 % by time where parallel workers build Swap's indexes. The default
-lies between, at the geometric mean, so that neither is paid more than twice over.
+Merge took 29 s of CPU and 817 MB of WAL at 10 %, 97 s and 2276 MB at 60 %; Swap 68 to 75 s and 813 MB at any share.
+They cross at 39 % by CPU, at 10 % by WAL, and at 10 to 12 % by time where parallel workers build Swap's indexes. The
+default lies between, at the geometric mean, so that neither is paid more than twice over.
 `merge_below/plain`, against DeleteInsert: likewise, 500,000 rows a slice, two slices, by `trending bench`, CPU and WAL.
 Merge took 2.0 s at 0 %, 18.5 s and 327 MB at 60 %; DeleteInsert 22 to 24 s and 403 to 424 MB once its table was in the
 steady state, and more than that after a load or after Merge, which is what Auto meets: they cross at 75 to 80 %.
