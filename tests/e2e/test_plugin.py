@@ -32,4 +32,4 @@ def test_a_person_suspends_runs_by_hand_and_resumes(namespace: Namespace, databa
 def test_what_does_not_exist_is_told_in_a_sentence(namespace: Namespace) -> None:
     done = plugin(namespace, "run", "nothing")
     assert done.returncode == 1
-    assert done.stderr == 'Error: trendingschedules.trending.dev "nothing" not found\n'
+    assert done.stderr == f'Error: there is no schedule "nothing" in namespace {namespace.name}\n'

@@ -1,12 +1,10 @@
-"""`trending`: one command with a subcommand for each thing to do.
+"""`trending`: one command with a subcommand for each thing to do."""
 
-A subcommand's module is imported when it is called: a run must not wait for what only the controller needs.
-"""
-
-import importlib
 from typing import Final
 
 import click
+
+from trending.cli.lazy import LazyGroup
 
 _COMMANDS: Final = {
     "bench": "trending.cli.bench",
@@ -24,24 +22,11 @@ _COMMANDS: Final = {
 """Where each subcommand is: a module whose `command` it is."""
 
 
-class LazyGroup(click.Group):
-    """A group that imports a subcommand's module when it is needed."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's own signature)
-        """Return the names that --help lists."""
-        return sorted(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (click's own signature)
-        """Return the named subcommand; None where there is none, which click tells with its nearest match."""
-        if cmd_name not in _COMMANDS:
-            return None
-        command = importlib.import_module(_COMMANDS[cmd_name]).command
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{_COMMANDS[cmd_name]}.command is no click command")
-        return command
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(
+    cls=LazyGroup,
+    modules=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
 @click.version_option(package_name="trending-operator", prog_name="trending")
 def main() -> None:
     """Keep ranking tables in PostgreSQL fresh.

@@ -51,18 +51,6 @@ class Kube:
         configuration.connection_pool_maxsize = _CONNECTIONS
         return cls(ApiClient(configuration))
 
-    @classmethod
-    async def connect_as_user(cls, *, context: str | None = None) -> tuple["Kube", str]:
-        """Connect as the kubeconfig says; return the connection and the context's namespace.
-
-        Raises ConfigException where there is no kubeconfig, or no such context in it.
-        """
-        configuration, load = Configuration(), cast("Any", config)  # these loaders have no types
-        await load.load_kube_config(client_configuration=configuration, context=context)
-        contexts, current = load.list_kube_config_contexts()
-        chosen = next((c for c in contexts if c["name"] == context), current)
-        return cls(ApiClient(configuration)), chosen["context"].get("namespace") or "default"
-
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()

@@ -1,0 +1,130 @@
+"""The connection to the API server that all commands share, and its errors as sentences."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import click
+from aiohttp import ClientError
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client.exceptions import ApiException
+from kubernetes.aio.config import ConfigException
+
+from trending.api.names import GROUP, PLURAL, SCHEDULE_LABEL, VERSION
+from trending.cli.kubectl.where import Where
+from trending.controller.kube import JOB_SELECTOR, JsonObject, Kube, reason_of
+
+_T = TypeVar("_T")
+_UNAUTHORIZED: Final = 401
+_NOT_FOUND: Final = 404
+
+
+def ask(where: Where, question: Callable[[Cluster], Awaitable[_T]]) -> _T:
+    """Connect, ask, and return the answer. Raises ClickException, whose text is one sentence."""
+
+    async def answer() -> _T:
+        cluster = await Cluster.open(where)
+        try:
+            return await question(cluster)
+        finally:
+            await cluster.close()
+
+    try:
+        return asyncio.run(answer())
+    except ApiException as error:
+        raise click.ClickException(_refusal(error)) from None
+    except (ConfigException, ClientError, OSError) as error:
+        raise click.ClickException(f"the cluster cannot be reached: {error}; try `kubectl cluster-info`") from None
+
+
+class Cluster(Kube):
+    """The API server as a person sees it: one namespace, that of the command line or of the context."""
+
+    def __init__(self, client: ApiClient, namespace: str) -> None:
+        super().__init__(client)
+        self.namespace = namespace
+
+    @classmethod
+    async def open(cls, where: Where) -> Cluster:
+        """Connect. Raises ClickException where there is no kubeconfig, or no such context in it, ConfigException where
+        one cannot be read."""
+        configuration, load = Configuration(), cast("Any", config)  # these loaders have no types
+        file = _kubeconfig(where)
+        contexts, current = load.list_kube_config_contexts(config_file=file)
+        chosen = next((each for each in contexts if each["name"] == where.context), None) if where.context else current
+        if chosen is None:
+            near = nearest(str(where.context), [each["name"] for each in contexts])
+            raise click.ClickException(f'your kubeconfig has no context "{where.context}"{near}')
+        await load.load_kube_config(client_configuration=configuration, config_file=file, context=where.context)
+        namespace = where.namespace or chosen["context"].get("namespace") or "default"
+        return cls(ApiClient(configuration), namespace)
+
+    async def list_schedules(self, *, everywhere: bool = False) -> list[JsonObject]:
+        """Return the schedules of the namespace, or of all."""
+        within = "" if everywhere else f"/namespaces/{self.namespace}"
+        pages = self._list(f"/apis/{GROUP}/{VERSION}{within}/{PLURAL}")
+        return [body async for page, _ in pages for body in page]
+
+    async def schedule(self, name: str) -> JsonObject:
+        """Return a schedule. Raises ClickException where there is none of that name, with those that are near it."""
+        return await self._named(name, self.get_schedule(self.namespace, name))
+
+    async def patch(self, name: str, patch: JsonObject) -> JsonObject:
+        """Merge a patch into a schedule and return it. Raises ClickException where there is none of that name."""
+        return await self._named(name, self.patch_schedule(self.namespace, name, patch))
+
+    async def jobs_of(self, name: str) -> list[JsonObject]:
+        """Return the Jobs that carry a schedule's label."""
+        selector = f"{JOB_SELECTOR},{SCHEDULE_LABEL}={name}"
+        pages = self._list(f"/apis/batch/v1/namespaces/{self.namespace}/jobs", selector=selector)
+        return [body async for page, _ in pages for body in page]
+
+    async def _named(self, name: str, call: Awaitable[JsonObject]) -> JsonObject:
+        try:
+            return await call
+        except ApiException as error:
+            if error.status != _NOT_FOUND:
+                raise
+            names = [body["metadata"]["name"] for body in await self.list_schedules()]
+            near = nearest(name, names) or await self._elsewhere(name)
+            raise click.ClickException(f'there is no schedule "{name}" in namespace {self.namespace}{near}') from None
+
+    async def _elsewhere(self, name: str) -> str:
+        """Say in which other namespaces there is one of that name, where these may be looked into."""
+        try:
+            bodies = await self.list_schedules(everywhere=True)
+        except ApiException:
+            return ""
+        found = [body["metadata"]["namespace"] for body in bodies if body["metadata"]["name"] == name]
+        return f"; there is one in {' and '.join(found)}: add -n {found[0]}" if found else ""
+
+
+def _kubeconfig(where: Where) -> str:
+    """Return the kubeconfig's files that exist, as $KUBECONFIG has several."""
+    given = where.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    files = [path for part in given.split(os.pathsep) if part and (path := Path(part).expanduser()).is_file()]
+    if not files:
+        raise click.ClickException(f"there is no kubeconfig at {given}: name one with --kubeconfig or $KUBECONFIG")
+    return os.pathsep.join(map(str, files))
+
+
+def nearest(name: str, names: list[str]) -> str:
+    """Ask whether a name like this one was meant; the empty text where none is like it."""
+    near = difflib.get_close_matches(name, names, n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _refusal(error: ApiException) -> str:
+    """Say what the API server has against it."""
+    if error.status == _UNAUTHORIZED:
+        return "the API server does not know you (Unauthorized): log in again, or check your kubeconfig's user"
+    told = reason_of(error)
+    if error.status == _NOT_FOUND and not (error.body or "").lstrip().startswith("{"):
+        return "this cluster has no TrendingSchedules: the operator is not installed; install its chart"
+    return told

@@ -1,0 +1,57 @@
+"""Which cluster and which namespace: the options that kubectl's own commands have."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Where:
+    """Where a command works; what is None is the kubeconfig's own choice."""
+
+    namespace: str | None = None
+    context: str | None = None
+    kubeconfig: str | None = None
+    """The path of the file; None means $KUBECONFIG, else ~/.kube/config."""
+
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def located(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command kubectl's options for where; it is called with `where`.
+
+    They may be given before the subcommand too: `kubectl trending -n discovery list`.
+    """
+
+    @click.option("-n", "--namespace", metavar="NAME", help="The schedule's namespace; your context's by default.")
+    @click.option(
+        "--context", metavar="NAME", help="The context of your kubeconfig to use; its current one by default."
+    )
+    @click.option("--kubeconfig", metavar="FILE", help="The kubeconfig; $KUBECONFIG or ~/.kube/config by default.")
+    @functools.wraps(function)
+    def command(*args: Any, namespace: str | None, context: str | None, kubeconfig: str | None, **kwargs: Any) -> Any:
+        outer = click.get_current_context().find_object(Where) or Where()
+        where = Where(
+            namespace=namespace or outer.namespace,
+            context=context or outer.context,
+            kubeconfig=kubeconfig or outer.kubeconfig,
+        )
+        return function(*args, where=where, **kwargs)
+
+    return command
+
+
+def everywhere(function: _F) -> _F:
+    """Give a command `-A`; it is called with `everywhere`."""
+    return click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="In all namespaces.")(function)
+
+
+def schedule_name(function: _F) -> _F:
+    """Give a command the argument NAME; it is called with `name`."""
+    return click.argument("name")(function)

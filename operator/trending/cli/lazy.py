@@ -1,0 +1,42 @@
+"""A group of commands whose modules are imported when they are called: none waits for what only another needs."""
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand's module when it is needed.
+
+    `modules` says where each subcommand is: a module whose `command` it is, or `module:name` where it is another.
+    """
+
+    def __init__(self, *args: Any, modules: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._modules = modules
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's own signature)
+        """Return the names that --help lists."""
+        return sorted(self._modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (click's own signature)
+        """Return the named subcommand; None where there is none."""
+        if cmd_name not in self._modules:
+            return None
+        module, _, name = self._modules[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), name or "command")
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{self._modules[cmd_name]} is no click command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand that the arguments begin with; where there is none, name those that are near it."""
+        if not ctx.resilient_parsing and not args[0].startswith("-") and args[0] not in self._modules:
+            near = difflib.get_close_matches(args[0], self._modules)
+            ctx.fail(f"there is no command {args[0]!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+        return super().resolve_command(ctx, args)
