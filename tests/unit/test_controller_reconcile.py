@@ -8,6 +8,7 @@ from kubernetes.aio.client.exceptions import ApiException
 from tests.unit.kube import SETTINGS, Clock, FakeKube, at, job_body, refusal, schedule_body
 from trending.api.names import RUN_ANNOTATION
 from trending.controller.kube import JsonObject
+from trending.controller.metrics import Metrics
 from trending.controller.reconcile import CreateRefusedError, Reconciler
 from trending.controller.store import Key, Store
 from trending.schedule.job_names import manual_job_name, slot_job_name
@@ -31,7 +32,10 @@ class World:
     def restart(self) -> None:
         """Have a new controller, which knows nothing but what it reads."""
         self.store = Store(changed=lambda _: None)
-        self.reconciler = Reconciler(kube=self.kube, store=self.store, settings=SETTINGS, clock=self.clock)
+        self.metrics = Metrics(self.store, decides=lambda: True)
+        self.reconciler = Reconciler(
+            kube=self.kube, store=self.store, settings=SETTINGS, clock=self.clock, tallies=self.metrics.tallies
+        )
 
     async def see(self) -> None:
         """Have the controller see the cluster as it is."""
@@ -219,6 +223,15 @@ async def test_a_slot_missed_before_one_whose_name_is_taken_is_still_told(hourly
     hourly.kube.put_job(job_body(job_at("10:00"), uid="foreign", owner="somebody else"))
     await hourly.look("10:00")
     assert sorted(hourly.kube.reasons) == ["MissSchedule", "UnexpectedJob"]
+
+
+async def test_slots_missed_before_a_start_are_told_though_somebody_changed_the_object_meanwhile(hourly: World) -> None:
+    await hourly.look()
+    hourly.kube.before["create_job"] = lambda: hourly.kube.annotate(other="x")
+    await hourly.look("11:00")
+    assert hourly.kube.job_names == [job_at("11:00")]
+    assert hourly.kube.status()["lastMissedTime"] == "2026-11-23T10:00:00Z"
+    assert hourly.kube.reasons == ["MissSchedule", "SuccessfulCreate"]
 
 
 async def test_a_refused_creation_is_told_raised_and_succeeds_later(hourly: World) -> None:

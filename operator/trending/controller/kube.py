@@ -6,7 +6,8 @@ into those costs a hundred times what the ten fields that matter do.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, cast
 
 from kubernetes.aio import config
@@ -20,6 +21,7 @@ JsonObject = dict[str, Any]
 _PAGE: Final = 500
 _TIMEOUT_SECONDS: Final = 30.0
 _CONNECTIONS: Final = 64
+_VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 JOB_SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 
 
@@ -33,6 +35,9 @@ class RefusedError(ApiException):
 class Kube:
     """A connection to the API server. Every call raises ApiException, whose `status` is the HTTP status, where it is
     refused."""
+
+    answered: Callable[[str, str, str, float], None] | None = None
+    """Told of each request: verb, resource, HTTP status (`error` where there was no answer), seconds."""
 
     def __init__(self, client: ApiClient) -> None:
         self._client: Any = client  # its transport has no types
@@ -72,8 +77,14 @@ class Kube:
             body=body,
             auth_settings=["BearerToken"],
         )
-        response = await self._client.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
-        data = await response.read()
+        began, code = time.monotonic(), "error"
+        try:
+            response = await self._client.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
+            data = await response.read()
+            code = str(response.status)
+        finally:
+            if self.answered:
+                self.answered(*_request_of(method, path), code, time.monotonic() - began)
         if not 200 <= response.status < 300:
             raise RefusedError(http_resp=response, body=data.decode(errors="replace"))
         result: JsonObject = json.loads(data)
@@ -141,6 +152,17 @@ class Kube:
     async def create_event(self, manifest: JsonObject) -> None:
         """Create an event; 409 where it exists."""
         await self._call("POST", f"/api/v1/namespaces/{manifest['metadata']['namespace']}/events", body=manifest)
+
+
+def _request_of(method: str, path: str) -> tuple[str, str]:
+    """Return the verb and the resource, as rules of RBAC name them, of a request."""
+    parts = path.strip("/").split("/")
+    parts = parts[2:] if parts[0] == "api" else parts[3:]
+    if parts[0] == "namespaces" and len(parts) > 2:
+        parts = parts[2:]
+    resource = "/".join([parts[0], *parts[2:]])
+    verb = _VERBS[method]
+    return "list" if verb == "get" and len(parts) == 1 else verb, resource
 
 
 def reason_of(error: ApiException) -> str:

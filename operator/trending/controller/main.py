@@ -63,6 +63,7 @@ async def probe(memo: Operator, **_: Any) -> str:
 @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
 async def schedule_changed(event: kopf.RawEvent, memo: Operator, **_: Any) -> None:
     """Take up a schedule as it is now, or that it is gone."""
+    memo.metrics.observe_watch(PLURAL, event["type"])
     body: dict[str, Any] = dict(event["object"])
     if event["type"] == "DELETED":
         metadata = body["metadata"]
@@ -75,6 +76,7 @@ async def schedule_changed(event: kopf.RawEvent, memo: Operator, **_: Any) -> No
 @kopf.on.event("batch", "v1", "jobs", registry=registry)
 async def job_changed(event: kopf.RawEvent, memo: Operator, **_: Any) -> None:
     """Take up a Job as it is now, or that it is gone."""
+    memo.metrics.observe_watch("jobs", event["type"])
     body: dict[str, Any] = dict(event["object"])
     if event["type"] == "DELETED":
         memo.store.remove_job(body)
@@ -86,12 +88,13 @@ async def run(settings: Settings) -> bool:
     """Run the controller until it is told to stop; False where it had to give up."""
     stop = asyncio.Event()
     operator = Operator(settings, stop=stop)
-    await kopf.operator(
-        registry=registry,
-        memo=operator,
-        standalone=True,
-        clusterwide=True,
-        stop_flag=stop,
-        liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
-    )
+    with operator.metrics.served(settings.metrics_port):
+        await kopf.operator(
+            registry=registry,
+            memo=operator,
+            standalone=True,
+            clusterwide=True,
+            stop_flag=stop,
+            liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
+        )
     return not operator.failed

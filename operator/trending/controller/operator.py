@@ -8,6 +8,7 @@ from kubernetes.aio.client.exceptions import ApiException
 
 from trending.api.names import GROUP, PLURAL
 from trending.controller.kube import Kube, reason_of
+from trending.controller.metrics import Metrics
 from trending.controller.reconcile import Reconciler
 from trending.controller.scheduler import Scheduler, utc_now
 from trending.controller.settings import Settings
@@ -33,6 +34,7 @@ class Operator:
         self._kube: Kube | None = None
         self._scheduler: Scheduler | None = None
         self.store = Store(changed=self._touch)
+        self.metrics = Metrics(self.store, decides=self.decides)
 
     async def start(self) -> None:
         """Read everything once, then start the scheduler: decisions on half of the Jobs would be wrong.
@@ -40,8 +42,13 @@ class Operator:
         Raises NotReadyError where the resource is not installed or the service account may not read.
         """
         self._kube = await Kube.connect()
-        reconciler = Reconciler(kube=self._kube, store=self.store, settings=self.settings, clock=utc_now)
-        self._scheduler = Scheduler(reconciler.reconcile, workers=self.settings.workers, clock=utc_now)
+        self._kube.answered = self.metrics.observe_request
+        reconciler = Reconciler(
+            kube=self._kube, store=self.store, settings=self.settings, clock=utc_now, tallies=self.metrics.tallies
+        )
+        look_at = self.metrics.timed(reconciler.reconcile)
+        self._scheduler = Scheduler(look_at, workers=self.settings.workers, clock=utc_now)
+        self.metrics.observe_queue(lambda: self._scheduler.depth if self._scheduler else 0)
         try:
             await self.resync()
         except ApiException as error:
@@ -58,6 +65,10 @@ class Operator:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._kube:
             await self._kube.close()
+
+    def decides(self) -> bool:
+        """Tell whether this controller has read everything and decides."""
+        return bool(self._tasks)
 
     def is_healthy(self) -> bool:
         """Tell whether the scheduler task lives and goes round."""

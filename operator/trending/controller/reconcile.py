@@ -23,6 +23,7 @@ from trending.controller.runs import FinishedRun, finish, finish_replaced, is_re
 from trending.controller.settings import Settings
 from trending.controller.status import change_events, missing_job_events, next_status, run_events
 from trending.controller.store import Key, Store
+from trending.controller.tallies import Tallies
 from trending.controller.validity import refusal_of
 from trending.schedule.decision import Decision, Event, Progress, decide, is_caught_up, is_told
 from trending.schedule.history import unrecorded
@@ -51,11 +52,20 @@ class DeleteRefusedError(Exception):
 class Reconciler:
     """Carries out what is decided, on a cluster."""
 
-    def __init__(self, *, kube: Kube, store: Store, settings: Settings, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        kube: Kube,
+        store: Store,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        tallies: Tallies | None = None,
+    ) -> None:
         self._kube = kube
         self._store = store
         self._settings = settings
         self._clock = clock
+        self._tallies = tallies or Tallies()
         self._replacements = Replacements(kube=kube, store=store)
         self._sent: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
@@ -69,6 +79,7 @@ class Reconciler:
             schedule = self._store.schedule(key)
             if schedule is None:
                 self._replacements.forget(key)
+                self._tallies.forget(key)
                 return None
             now = self._clock()
             jobs = self._replacements.jobs_of(schedule)
@@ -84,7 +95,8 @@ class Reconciler:
     async def _step(self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, now: datetime) -> bool:
         """Do the next thing that needs a status write; False where nothing does."""
         runs = [await self._finish(job) for job in unrecorded(jobs, schedule.status.last_run)]
-        if runs or not is_caught_up(schedule, decision) or not decision.starts:
+        missed = decision.missed > 0  # once the Job is there, nothing else tells that slots before it were not run
+        if runs or missed or not is_caught_up(schedule, decision) or not decision.starts:
             return await self._write(schedule, decision, decision.progress, jobs, runs, now)
         if decision.action == "replace":
             if not is_told(schedule, decision):  # what a Job that is deleted was started for is told nowhere else
@@ -140,7 +152,9 @@ class Reconciler:
                 raise CreateRefusedError(message) from error
             body = await self._kube.get_job(schedule.namespace, str(decision.job))
         else:
-            late = (now - decision.due_time).total_seconds() if decision.due_time else 0.0
+            late = (self._clock() - decision.due_time).total_seconds() if decision.due_time else 0.0
+            if decision.trigger == "Schedule":
+                self._tallies.count_start(schedule, late)
             _log.info("%s/%s: created, %.1f s after its time", schedule.namespace, decision.job, late)
         job = Job.from_object(body)
         if job.owner != schedule.uid:
@@ -172,6 +186,9 @@ class Reconciler:
             await self._read_again(schedule)
             return True
         self._store.put_schedule(body)
+        self._tallies.count_runs(schedule, runs)
+        if status.last_missed_time != schedule.status.last_missed_time:
+            self._tallies.count_missed(schedule, decision.missed)
         created = () if progress is decision.progress else decision.events
         told = [event for event in decision.events if event.reason != "SuccessfulCreate"]
         await self._send(

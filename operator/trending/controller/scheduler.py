@@ -47,6 +47,11 @@ class Scheduler:
         self._changed[key] = None
         self._something.set()
 
+    @property
+    def depth(self) -> int:
+        """How many schedules are to be looked at and are not yet."""
+        return len(self._changed)
+
     def is_alive(self) -> bool:
         """Tell whether the task goes round; it does at least every five seconds."""
         return time.monotonic() - self._beat < _STUCK_SECONDS

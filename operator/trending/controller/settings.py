@@ -20,6 +20,8 @@ class Settings:
     """Which controller reports an event: the pod's name, POD_NAME."""
     health_port: int = 8080
     """Where /healthz answers: TRENDING_HEALTH_PORT."""
+    metrics_port: int = 8081
+    """Where /metrics answers: TRENDING_METRICS_PORT."""
     resync_seconds: float = 300.0
     """How often everything is listed anew: a watch that lost an event is repaired by then."""
     workers: int = 32
@@ -40,4 +42,5 @@ class Settings:
             run_image_pull_policy=cast("PullPolicy", policy),
             instance=environment.get("POD_NAME") or cls.instance,
             health_port=int(environment.get("TRENDING_HEALTH_PORT") or cls.health_port),
+            metrics_port=int(environment.get("TRENDING_METRICS_PORT") or cls.metrics_port),
         )

@@ -51,6 +51,10 @@ class Store:
         """Return the keys of all schedules."""
         return list(self._schedules)
 
+    def schedules(self) -> list[Schedule]:
+        """Return all schedules; a thread may ask."""
+        return [schedule for _, schedule in list(self._schedules.values())]
+
     def jobs(self, key: Key) -> list[Job]:
         """Return the Jobs that carry a schedule's label, of whatever owner."""
         return [job for _, job in self._jobs.get(key, {}).values()]

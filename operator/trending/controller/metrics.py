@@ -1,0 +1,99 @@
+"""What Prometheus is told, at /metrics on a port of its own; docs/metrics.md lists all of it."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+
+from trending.controller.schedule_metrics import ScheduleMetrics
+from trending.controller.store import Key, Store
+from trending.controller.tallies import Tallies
+
+_LATENCIES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+_T = TypeVar("_T")
+
+
+class Metrics:
+    """All metrics of a controller."""
+
+    def __init__(self, store: Store, *, decides: Callable[[], bool]) -> None:
+        """Export what `store` holds while `decides` says that this controller is the one that decides: with each
+        replica telling the same, every schedule would be counted twice."""
+        self.registry = CollectorRegistry()
+        self.tallies = Tallies()
+        self._queue_depth: Callable[[], int] = lambda: 0
+        ProcessCollector(registry=self.registry)
+        self.registry.register(ScheduleMetrics(store, self.tallies, decides))
+        Gauge(
+            "trending_controller_decides",
+            "1 where this controller decides and exports schedules' metrics; 0 where it stands by.",
+            registry=self.registry,
+        ).set_function(decides)
+        Gauge(
+            "trending_queue_depth",
+            "Schedules that are to be looked at now and are not yet.",
+            registry=self.registry,
+        ).set_function(lambda: self._queue_depth())
+        self._passes = Histogram(
+            "trending_pass_duration_seconds",
+            "How long one look at a schedule took, its API requests included.",
+            ["outcome"],
+            buckets=_LATENCIES,
+            registry=self.registry,
+        )
+        self._requests = Histogram(
+            "trending_api_request_duration_seconds",
+            "How long the API server took to answer; watches are not among these.",
+            ["verb", "resource", "code"],
+            buckets=_LATENCIES,
+            registry=self.registry,
+        )
+        self._watched = Counter(
+            "trending_watch_events",
+            "What watches delivered.",
+            ["resource", "type"],
+            registry=self.registry,
+        )
+
+    def observe_queue(self, depth: Callable[[], int]) -> None:
+        """Ask `depth` for how many schedules are to be looked at and are not yet."""
+        self._queue_depth = depth
+
+    def timed(self, look_at: Callable[[Key], Awaitable[_T]]) -> Callable[[Key], Awaitable[_T]]:
+        """Return a pass that does the same and is counted."""
+
+        async def timed(key: Key) -> _T:
+            began, outcome = time.monotonic(), "failed"
+            try:
+                result = await look_at(key)
+                outcome = "ended"
+                return result
+            finally:
+                self._passes.labels(outcome).observe(time.monotonic() - began)
+
+        return timed
+
+    def observe_request(self, verb: str, resource: str, code: str, seconds: float) -> None:
+        """Count a request to the API server."""
+        self._requests.labels(verb, resource, code).observe(seconds)
+
+    def observe_watch(self, resource: str, kind: str | None) -> None:
+        """Count an event of a watch; those of the list before a watch have no kind."""
+        self._watched.labels(resource, kind or "LISTED").inc()
+
+    @contextmanager
+    def served(self, port: int) -> Iterator[None]:
+        """Serve them on all addresses, by a thread of its own, so that a scrape of many holds no pass up.
+
+        Raises OSError where the port is taken.
+        """
+        server, thread = start_http_server(port, registry=self.registry)
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()

@@ -1,0 +1,313 @@
+"""What Prometheus reads: of each schedule as it is now, of each run once, of a schedule that is gone nothing."""
+
+import urllib.request
+from datetime import datetime
+from socket import socket
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kubernetes.aio.client.exceptions import ApiException
+
+from tests.unit.kube import at, own_target, refusal, report, schedule_body
+from tests.unit.scrapes import Scrape, scrape
+from tests.unit.test_controller_reconcile import HOURLY, World, job_at
+from trending.api.status import Step
+from trending.controller.kube import Kube
+from trending.controller.metrics import Metrics
+from trending.controller.store import Key
+from trending.report import write_termination_message
+
+OF_A_SCHEDULE = {
+    "trending_data_timestamp_seconds",
+    "trending_stale_time_seconds",
+    "trending_next_schedule_time_seconds",
+    "trending_suspended",
+    "trending_active_runs",
+    "trending_consecutive_failures",
+    "trending_condition",
+    "trending_runs",
+    "trending_run_duration_seconds",
+    "trending_rewritten_rows",
+    "trending_wal_bytes",
+    "trending_start_delay_seconds",
+    "trending_missed",
+}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def hourly(world: World) -> World:
+    world.kube.apply(schedule_body())
+    return world
+
+
+def read(world: World) -> Scrape:
+    return scrape(world.metrics.registry)
+
+
+def epoch(time: str) -> float:
+    return at(time).timestamp()
+
+
+async def test_a_schedule_that_never_ran_has_all_its_metrics(hourly: World) -> None:
+    await hourly.look()
+    told = read(hourly)
+    assert {f.name for f in told.families if any("schedule" in sample.labels for sample in f.samples)} == OF_A_SCHEDULE
+    assert told.of("trending_data_timestamp_seconds", target="week") == 0
+    assert told.of("trending_stale_time_seconds", target="week") == 0, "which time() is greater than: it is stale"
+    assert told.of("trending_next_schedule_time_seconds") == epoch("09:00")
+    assert told.of("trending_suspended") == 0
+    assert told.of("trending_missed_total") == 0
+    assert told.of("trending_start_delay_seconds_count") == 0
+    for result in ("Succeeded", "Failed", "Superseded", "Replaced", "DeadlineExceeded"):
+        assert told.of("trending_runs_total", result=result) == 0
+    for action in ("inserted", "updated", "deleted"):
+        assert told.of("trending_rewritten_rows_total", target="week", action=action) == 0
+
+
+async def test_a_schedule_that_was_never_looked_at_has_its_metrics_too(hourly: World) -> None:
+    await hourly.see()
+    assert read(hourly).of("trending_stale_time_seconds", target="week") == 0
+
+
+async def test_a_run_is_told_with_all_that_it_did(hourly: World) -> None:
+    await hourly.look()
+    await hourly.look("09:00:03")
+    assert read(hourly).of("trending_active_runs") == 1
+    hourly.kube.make_ready(job_at("09:00"))
+    hourly.clock.set("09:03:03")
+    steps = (
+        Step(name="plays", action="Refresh", mode="Blocking", seconds=9, wal_bytes=1000),
+        Step(name="week", action="Rewrite", rows_inserted=3, rows_updated=4, rows_deleted=5, wal_bytes=234),
+    )
+    told = report(job_at("09:00"), data=at("09:00:04")).model_copy(update={"steps": steps})
+    hourly.kube.end_job(job_at("09:00"), write_termination_message(told))
+    await hourly.look()
+    read_now = read(hourly)
+    assert read_now.of("trending_runs_total", result="Succeeded") == 1
+    assert read_now.of("trending_run_duration_seconds_count") == 1
+    assert read_now.of("trending_run_duration_seconds_sum") == 180
+    assert read_now.of("trending_wal_bytes_total") == 1234
+    rows = [
+        read_now.of("trending_rewritten_rows_total", target="week", action=a)
+        for a in ("inserted", "updated", "deleted")
+    ]
+    assert rows == [3, 4, 5]
+    assert read_now.of("trending_data_timestamp_seconds", target="week") == epoch("09:00:04")
+    assert read_now.of("trending_stale_time_seconds", target="week") == epoch("11:00:04")
+    assert read_now.of("trending_next_schedule_time_seconds") == epoch("10:00")
+    assert (read_now.of("trending_start_delay_seconds_count"), read_now.of("trending_start_delay_seconds_sum")) == (
+        1,
+        3,
+    )
+    assert read_now.of("trending_active_runs") == 0
+    assert read_now.of("trending_condition", condition="Fresh") == 1
+
+
+async def test_buckets_count_what_is_at_most_their_bound(hourly: World) -> None:
+    await hourly.look()
+    for slot, delay in (("09:00", 4), ("10:00", 5), ("11:00", 0)):
+        hourly.clock.set(slot)
+        hourly.clock.advance(delay)
+        await hourly.look()
+        hourly.kube.succeed(job_at(slot))
+        await hourly.look()
+    told = read(hourly)
+    assert told.of("trending_start_delay_seconds_bucket", le="0.5") == 1
+    assert told.of("trending_start_delay_seconds_bucket", le="4.0") == 2
+    assert told.of("trending_start_delay_seconds_bucket", le="8.0") == 3
+    assert told.of("trending_start_delay_seconds_bucket", le="+Inf") == 3
+
+
+async def test_a_run_is_counted_once_though_its_status_is_written_at_the_third_attempt(hourly: World) -> None:
+    await hourly.look()
+    await hourly.look("09:00")
+    hourly.clock.set("09:03")
+    hourly.kube.succeed(job_at("09:00"))
+    hourly.kube.before["replace_status"] = lambda: hourly.kube.annotate(other="x")
+    await hourly.look()
+    assert hourly.kube.status()["lastRun"]["job"] == job_at("09:00")
+    assert read(hourly).of("trending_runs_total", result="Succeeded") == 1
+
+    await hourly.look("10:00")
+    hourly.clock.set("10:03")
+    hourly.kube.succeed(job_at("10:00"))
+    hourly.kube.refuse["replace_status"] = refusal(500)
+    for _ in range(2):
+        with pytest.raises(ApiException):
+            await hourly.look()
+    del hourly.kube.refuse["replace_status"]
+    await hourly.look()
+    await hourly.look()
+    assert read(hourly).of("trending_runs_total", result="Succeeded") == 2
+
+
+async def test_a_controller_that_starts_anew_counts_no_run_again(hourly: World) -> None:
+    await hourly.look()
+    await hourly.run("09:00", end="09:03")
+    hourly.restart()
+    await hourly.look("09:05")
+    told = read(hourly)
+    assert told.of("trending_runs_total", result="Succeeded") == 0
+    assert told.of("trending_data_timestamp_seconds", target="week") == epoch("09:00"), "which the status tells"
+
+
+async def test_missed_slots_are_counted_once(hourly: World) -> None:
+    await hourly.look()
+    hourly.kube.before["replace_status"] = lambda: hourly.kube.annotate(other="x")
+    await hourly.look("12:00:10")
+    await hourly.look("12:00:20")
+    assert read(hourly).of("trending_missed_total") == 3, "9, 10 and 11 o'clock"
+
+
+async def test_a_run_by_hand_is_no_late_start(hourly: World) -> None:
+    hourly.kube.annotate(requestedAt="now")
+    await hourly.look()
+    assert read(hourly).of("trending_start_delay_seconds_count") == 0
+
+
+async def test_a_suspended_schedule_has_no_next_slot_and_still_tells_its_data(hourly: World) -> None:
+    await hourly.look()
+    await hourly.run("09:00", end="09:03")
+    hourly.kube.apply(schedule_body(suspend=True))
+    await hourly.look("09:10")
+    told = read(hourly)
+    assert told.of("trending_suspended") == 1
+    assert told.of("trending_next_schedule_time_seconds") is None
+    assert told.of("trending_stale_time_seconds", target="week") == epoch("11:00")
+
+
+async def test_the_metrics_of_a_deleted_schedule_vanish_and_its_namesake_begins_at_zero(hourly: World) -> None:
+    await hourly.look()
+    await hourly.run("09:00", end="09:03")
+    assert read(hourly).schedules == {"hourly"}
+    hourly.kube.remove_schedule()
+    hourly.kube.remove_job(job_at("09:00"))
+    await hourly.look("09:10")
+    assert read(hourly).schedules == set()
+    again = schedule_body(created="09:20")
+    again["metadata"]["uid"] = "u2"
+    hourly.kube.apply(again)
+    await hourly.look("09:20")
+    assert read(hourly).of("trending_runs_total", result="Succeeded") == 0
+
+
+async def test_a_target_that_is_removed_vanishes_and_a_new_one_is_there_at_once(hourly: World) -> None:
+    await hourly.look()
+    await hourly.run("09:00", end="09:03")
+    hourly.kube.apply(schedule_body(rewrite=[own_target("other")]))
+    await hourly.see()
+    told = read(hourly)
+    assert told.of("trending_stale_time_seconds", target="week") is None
+    assert told.of("trending_stale_time_seconds", target="other") == 0
+
+
+async def test_one_that_stands_by_speaks_of_no_schedule(hourly: World) -> None:
+    await hourly.look()
+    standby = scrape(Metrics(hourly.store, decides=lambda: False).registry)
+    assert standby.schedules == set()
+    assert standby.value("trending_controller_decides") == 0
+    assert read(hourly).value("trending_controller_decides") == 1
+
+
+def test_each_family_follows_prometheus_rules_of_naming(world: World) -> None:
+    for family in read(world).families:
+        if not family.name.startswith("trending_"):
+            continue
+        assert family.documentation.endswith("."), family.name
+        for sample in family.samples:
+            if family.type == "counter":
+                assert sample.name.endswith("_total"), sample.name
+            if family.type == "histogram":
+                assert sample.name.removeprefix(family.name) in ("_bucket", "_sum", "_count", "_created")
+
+
+async def test_passes_and_watches_and_the_queue_are_counted(world: World) -> None:
+    async def good(key: Key) -> datetime | None:
+        return at("09:00") if key == HOURLY else None
+
+    async def bad(key: Key) -> datetime | None:
+        raise ValueError(key)
+
+    assert await world.metrics.timed(good)(HOURLY) == at("09:00")
+    with pytest.raises(ValueError, match="hourly"):
+        await world.metrics.timed(bad)(HOURLY)
+    world.metrics.observe_queue(lambda: 7)
+    world.metrics.observe_watch("jobs", None)
+    world.metrics.observe_watch("jobs", "MODIFIED")
+    told = read(world)
+    assert told.value("trending_pass_duration_seconds_count", outcome="ended") == 1
+    assert told.value("trending_pass_duration_seconds_count", outcome="failed") == 1
+    assert told.value("trending_queue_depth") == 7
+    assert told.value("trending_watch_events_total", resource="jobs", type="LISTED") == 1
+    assert told.value("trending_watch_events_total", resource="jobs", type="MODIFIED") == 1
+
+
+class Transport:
+    """The Kubernetes client, answering all with one status; 0 where it does not answer."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+    async def param_serialize(self, **request: Any) -> tuple[Any, ...]:
+        return (request,)
+
+    async def call_api(self, *_: Any, **__: Any) -> Any:
+        if not self.status:
+            raise TimeoutError
+
+        async def read() -> bytes:
+            return b'{"items": [], "metadata": {}}'
+
+        return SimpleNamespace(status=self.status, read=read, reason="", headers={})
+
+
+async def test_each_api_request_is_told_by_verb_resource_and_answer(world: World) -> None:
+    transport = Transport(200)
+    kube = Kube(transport)  # type: ignore[arg-type]
+    kube.answered = world.metrics.observe_request
+    body = {"metadata": {"namespace": "default", "name": "hourly"}}
+    await kube.get_schedule("default", "hourly")
+    assert [page async for page, _ in kube.jobs()] == [[]]
+    await kube.pods_of_job("default", "u")
+    await kube.replace_status(body)
+    await kube.create_event(body)
+    transport.status = 409
+    with pytest.raises(ApiException):
+        await kube.create_job(body)
+    transport.status = 0
+    with pytest.raises(TimeoutError):
+        await kube.delete_job("default", "hourly-1", uid="u")
+    told = {
+        (labels["verb"], labels["resource"], labels["code"])
+        for labels in map(dict, read(world).series("trending_api_request_duration_seconds_count"))
+    }
+    assert told == {
+        ("get", "trendingschedules", "200"),
+        ("list", "jobs", "200"),
+        ("list", "pods", "200"),
+        ("update", "trendingschedules/status", "200"),
+        ("create", "events", "200"),
+        ("create", "jobs", "409"),
+        ("delete", "jobs", "error"),
+    }
+
+
+def test_metrics_are_served_until_the_controller_stops(hourly: World) -> None:
+    hourly.store.put_schedule(schedule_body())
+    with socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port = chosen.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/metrics"
+    with hourly.metrics.served(port):
+        with urllib.request.urlopen(url) as answer:
+            text = answer.read().decode()
+        assert answer.headers["Content-Type"].startswith("text/plain")
+    assert Scrape(text).of("trending_suspended") == 0
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(url)
