@@ -183,6 +183,8 @@ class Reconciler:
         except ApiException as error:
             if error.status not in (_CONFLICT, _NOT_FOUND):
                 raise
+            if progress is not decision.progress:  # the Job is there, and this is the only pass that knows it as new
+                await self._send(schedule, decision.events, now)
             await self._read_again(schedule)
             return True
         self._store.put_schedule(body)
