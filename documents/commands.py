@@ -1,0 +1,76 @@
+"""The reference of the command line, from click: `trending` and `kubectl trending`, each command with its options."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any, Final
+
+import click
+
+from trending.cli import kubectl, program
+
+_INTRODUCTION: Final = """\
+# The command line
+
+The Python package brings two programs: `trending`, which works with files and databases, and `kubectl-trending`, which
+kubectl calls for `kubectl trending`. What is here is what `--help` says of each command.
+"""
+PROGRAMS: Final[dict[str, click.Command]] = {"trending": program.main, "kubectl trending": kubectl.program}
+"""What people type, and what it calls."""
+_WIDTH: Final = 100
+
+
+def write_commands() -> str:
+    """Return the page as Markdown."""
+    lines = [_INTRODUCTION]
+    for name, command in PROGRAMS.items():
+        lines += _command(name, command, None, level=2)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _command(name: str, command: click.Command, parent: click.Context | None, *, level: int) -> Iterator[str]:
+    """Yield a command's section and those of the commands in it."""
+    word = name.rpartition(" ")[2] if parent else name
+    context = command.context_class(
+        command,
+        parent,
+        info_name=word,
+        terminal_width=_WIDTH,
+        **command.context_settings,
+    )
+    yield f"{'#' * level} {name}\n"
+    yield from _text(command)
+    yield f"```text\n{_usage(command, context)}\n```\n"
+    options = [record for option in command.get_params(context) if (record := option.get_help_record(context))]
+    if options:
+        yield "| option | |"
+        yield "|---|---|"
+        yield "\n".join(f"| `{_cell(words)}` | {_cell(said)} |" for words, said in options) + "\n"
+    if isinstance(command, click.Group):
+        for each in command.list_commands(context):
+            inner = command.get_command(context, each)
+            if inner is not None and not inner.hidden:
+                yield from _command(f"{name} {each}", inner, context, level=level + 1)
+
+
+def _usage(command: click.Command, context: click.Context) -> str:
+    return command.get_usage(context).removeprefix("Usage: ")
+
+
+def _text(command: click.Command) -> Iterator[str]:
+    r"""Yield a help text's paragraphs; what follows a \b is shown as it stands."""
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        if paragraph.startswith("\b\n"):
+            first, *rest = paragraph.removeprefix("\b\n").splitlines()
+            indented = [line for line in (first, *rest) if line.startswith(" ")]
+            if not first.startswith(" "):
+                yield f"{first}\n"
+            shown = indented if not first.startswith(" ") and len(indented) == len(rest) else [first, *rest]
+            yield "```text\n" + inspect.cleandoc("\n".join(shown)) + "\n```\n"
+        else:
+            yield " ".join(paragraph.split()) + "\n"
+
+
+def _cell(text: Any) -> str:
+    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
