@@ -5,34 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
 
 from tests.unit.api_server import ApiServer, write_kubeconfig
 from tests.unit.kube import schedule_body
-from trending.cli.kubectl import program
-
-Call = Callable[..., Result]
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
-    """An API server with a schedule `hourly`, to which $KUBECONFIG leads."""
-    server = ApiServer()
-    server.schedules.append(schedule_body())
-    with server.running() as address:
-        monkeypatch.setenv("KUBECONFIG", str(write_kubeconfig(tmp_path / "config", address)))
-        yield server
-
-
-def call(*arguments: str) -> Result:
-    result = CliRunner().invoke(program, arguments)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
+from tests.unit.plugin import call
 
 
 def test_suspend_and_resume_set_the_field_and_say_so(server: ApiServer) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # help and completion need not wait for rich
     from rich.console import Console
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_WITHOUT_A_TERMINAL: Final = 500
+_UNFOLDED: Final = 2000
 """How wide a line may be that no terminal shows: programs read lines, and none may be folded."""
 
 
@@ -37,18 +37,24 @@ def print_object(value: Any, output: str) -> None:
         click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
 
 
+def print_list(bodies: list[dict[str, Any]], output: str) -> None:
+    """Print objects as `kubectl get` prints several."""
+    print_object({"apiVersion": "v1", "kind": "List", "items": bodies}, output)
+
+
 def print_name(body: dict[str, Any]) -> None:
     """Print a schedule's name as `kubectl get -o name` does."""
     click.echo(f"{SINGULAR}.{GROUP}/{body['metadata']['name']}")
 
 
-def screen() -> Console:
-    """Return what tables are drawn on: coloured on a terminal without NO_COLOR, never folded where there is none."""
+def screen(*, wide: bool = False) -> Console:
+    """Return what tables are drawn on: coloured on a terminal without NO_COLOR; as wide as that, unless `wide`, and never
+    folded where there is none."""
     from rich.console import Console
 
     console = Console(highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = _WITHOUT_A_TERMINAL
+    if wide or not console.is_terminal:
+        console.width = _UNFOLDED
     return console
 
 

@@ -8,6 +8,7 @@ from trending.cli.kubectl.where import Where, located
 from trending.cli.lazy import LazyGroup
 
 _COMMANDS: Final = {
+    "list": "trending.cli.kubectl.list",
     "resume": "trending.cli.kubectl.suspend:resume",
     "run": "trending.cli.kubectl.run",
     "suspend": "trending.cli.kubectl.suspend:suspend",

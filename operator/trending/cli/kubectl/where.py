@@ -47,7 +47,7 @@ def located(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def everywhere(function: _F) -> _F:
+def everywhere_option(function: _F) -> _F:
     """Give a command `-A`; it is called with `everywhere`."""
     return click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="In all namespaces.")(function)
 
