@@ -48,7 +48,7 @@ def print_name(body: dict[str, Any]) -> None:
 
 
 def screen(*, wide: bool = False) -> Console:
-    """Return what tables are drawn on: coloured on a terminal without NO_COLOR; as wide as that, unless `wide`, and never
+    """Return what tables are drawn on: coloured on a terminal without NO_COLOR; as wide as that, or `wide`, and never
     folded where there is none."""
     from rich.console import Console
 
