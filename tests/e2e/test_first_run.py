@@ -56,6 +56,7 @@ def test_the_first_run_succeeds_and_the_conditions_say_so(first: FirstRun) -> No
         "Fresh": ("True", "UpToDate"),
         "Succeeded": ("True", "RunSucceeded"),
         "Progressing": ("False", "Idle"),
+        "CadenceAtRisk": ("False", "WithinInterval"),
     }
     assert all(each["observedGeneration"] == 1 for each in first.status["conditions"])
 

@@ -1,6 +1,7 @@
 """The status that follows from what was written, what was decided and what has happened."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests.unit.kube import at, job_body, own_target, report, schedule_body
 from trending.api.status import Condition, TrendingScheduleStatus
-from trending.controller.runs import FinishedRun, Remains, finish
+from trending.controller.runs import FinishedRun, Remains, as_replaced, finish, finish_replaced
 from trending.controller.status import change_events, missing_job_events, next_status, run_events
 from trending.report import Report, TargetReport
 from trending.schedule.decision import decide
@@ -35,7 +36,11 @@ def follow(
 def run(
     told: Report | None = None, *, name: str = "hourly-1", ended: str = "09:02", finished: Finish = "Complete"
 ) -> FinishedRun:
-    job = Job(
+    return finish(replace(active_job(name), finished=finished, ended=at(ended)), Remains(report=told, pods=1))
+
+
+def active_job(name: str = "hourly-1") -> Job:
+    return Job(
         namespace="default",
         name=name,
         uid=name,
@@ -44,10 +49,9 @@ def run(
         started=at("09:00"),
         scheduled_time=at("09:00"),
         trigger="Schedule",
-        finished=finished,
-        ended=at(ended),
+        finished=None,
+        ended=None,
     )
-    return finish(job, Remains(report=told, pods=1))
 
 
 def failed(*, name: str = "hourly-2", ended: str = "10:02", targets: tuple[TargetReport, ...] = ()) -> FinishedRun:
@@ -293,3 +297,34 @@ def test_an_active_job_that_is_gone_is_told_and_one_that_ended_is_not() -> None:
 def test_the_end_of_a_run_is_told_with_its_job_and_its_words() -> None:
     [event] = run_events([failed()])
     assert (event.type, event.message, event.key) == ("Warning", "Job hourly-2: Target a failed.", "hourly-2")
+
+
+def test_how_long_the_last_five_took_is_kept_and_one_that_was_superseded_is_none() -> None:
+    status = follow(now="08:45")
+    assert [c.type for c in status.conditions] == ["Accepted", "Fresh", "Progressing"]
+    for ended in ("09:55", "09:56", "09:57", "09:02", "09:58", "09:59"):
+        status = follow(reread(status), now="10:00", runs=[run(report(), ended=ended)])
+    status = follow(status, now="10:00", runs=[superseded(ended="10:01")])
+    assert [each // 60 for each in status.recent_seconds] == [56, 57, 2, 58, 59]
+    assert (condition(status, "CadenceAtRisk").status, condition(status, "CadenceAtRisk").reason) == (
+        "True",
+        "NearInterval",
+    )
+    calm = follow(status, now="10:05", schedule="0 */2 * * *")
+    assert condition(calm, "CadenceAtRisk").reason == "WithinInterval", "also by an edit"
+
+
+def test_runs_that_make_way_for_the_next_are_as_long_as_a_cadence_that_is_lost() -> None:
+    replaced = finish_replaced(as_replaced(active_job(), by="hourly-2", now=at("10:00")))
+    status = follow(now="10:00", runs=[replaced])
+    assert condition(status, "CadenceAtRisk").message.startswith("The last run took 1h, over 80 %")
+
+
+@pytest.mark.parametrize("deleting", [False, True])
+def test_of_a_schedule_that_cannot_be_read_any_more_the_cadence_stands(deleting: bool) -> None:
+    before = follow(now="09:02", runs=[run(report())])
+    body = schedule_body(status=before.to_json_object(), schedule="nonsense")
+    schedule = replace(Schedule.from_object(body), deleting=deleting)
+    decision = decide(schedule, [], at("09:10"))
+    after = next_status(schedule, decision, progress=decision.progress, jobs=[], runs=[], now=at("09:10"))
+    assert condition(after, "CadenceAtRisk") == condition(reread(before), "CadenceAtRisk")

@@ -23,7 +23,7 @@ class Condition(StatusModel):
     """One aspect of the schedule's state, as Kubernetes' API conventions have it."""
 
     type: Annotated[str, Field(max_length=316)]
-    """Accepted, Fresh, Succeeded or Progressing."""
+    """Accepted, Fresh, Succeeded, Progressing or CadenceAtRisk."""
     status: ConditionStatus
     """True, False or Unknown."""
     observed_generation: int | None = None
@@ -135,7 +135,7 @@ class TrendingScheduleStatus(StatusModel):
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = ()
     """Accepted: the spec is valid. Fresh: the data are younger than staleAfter. Succeeded: the last run did.
-    Progressing: a run is active."""
+    Progressing: a run is active. CadenceAtRisk: runs take nearly as long as the time between them."""
     active: tuple[ActiveRun, ...] = ()
     """Runs whose Jobs have not finished."""
     active_count: int | None = None
@@ -165,6 +165,8 @@ class TrendingScheduleStatus(StatusModel):
     """How many runs have failed since the last success."""
     last_run: LastRun | None = None
     """The newest finished run."""
+    recent_seconds: tuple[int, ...] = ()
+    """How long the last runs took, five at most, the newest last; those that were superseded do not count."""
     targets: Annotated[
         tuple[TargetStatus, ...],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),

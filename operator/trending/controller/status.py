@@ -13,13 +13,14 @@ from trending.api.status import (
     TrendingScheduleStatus,
 )
 from trending.controller.runs import FinishedRun
+from trending.schedule.cadence import REMEMBERED, Cadence, judge_cadence
 from trending.schedule.cron import InvalidScheduleError
 from trending.schedule.decision import Decision, Event, Progress
 from trending.schedule.freshness import Verdict, first_to_go_stale, judge, stale_after, target_stale_after
 from trending.schedule.observed import Job, Schedule
 from trending.schedule.zone import UnknownTimeZoneError
 
-_ORDER: Final = ("Accepted", "Fresh", "Succeeded", "Progressing")
+_ORDER: Final = ("Accepted", "Fresh", "Succeeded", "Progressing", "CadenceAtRisk")
 
 
 def next_status(
@@ -42,10 +43,14 @@ def next_status(
     targets = _targets(schedule, runs, progress, now)
     first = first_to_go_stale(targets)
     last_success = _newest(old.last_successful_time, (run for run in runs if run.succeeded))
-    verdict = judge(targets, ever_succeeded=last_success is not None, now=now)
+    seconds = _recent_seconds(old.recent_seconds, runs)
+    verdicts = (
+        judge(targets, ever_succeeded=last_success is not None, now=now),
+        _cadence(schedule, seconds, progress),
+    )
     return TrendingScheduleStatus(
         observed_generation=schedule.generation,
-        conditions=_conditions(schedule, decision, verdict, active, runs, now),
+        conditions=_conditions(schedule, decision, verdicts, active, runs, now),
         active=tuple(ActiveRun(name=job.name, uid=job.uid, scheduled_time=job.scheduled_time) for job in active),
         active_count=len(active),
         last_schedule_time=progress.last_schedule_time,
@@ -60,6 +65,7 @@ def next_status(
         stale_time=first.stale_time if first else None,
         consecutive_failures=_consecutive_failures(old.consecutive_failures or 0, runs),
         last_run=runs[-1].last_run if runs else old.last_run,
+        recent_seconds=seconds,
         targets=targets,
     )
 
@@ -121,6 +127,23 @@ def _consecutive_failures(count: int, runs: Iterable[FinishedRun]) -> int:
     return count
 
 
+def _recent_seconds(before: Sequence[int], runs: Iterable[FinishedRun]) -> tuple[int, ...]:
+    """Return how long the last runs took, the newest last.
+
+    One that failed or made way counts: it took that long at least. One that was superseded had nothing to do.
+    """
+    told = [run.last_run for run in runs if run.last_run.result != "Superseded"]
+    took = [run.completion_time - run.start_time for run in told if run.completion_time and run.start_time]
+    return (*before, *(max(0, round(each.total_seconds())) for each in took))[-REMEMBERED:]
+
+
+def _cadence(schedule: Schedule, seconds: Sequence[int], progress: Progress) -> Cadence | None:
+    try:
+        return judge_cadence(seconds, schedule.spec, since=progress.schedule_since)
+    except (InvalidScheduleError, UnknownTimeZoneError):
+        return None  # what was said of the schedule before stands
+
+
 def _targets(
     schedule: Schedule, runs: Sequence[FinishedRun], progress: Progress, now: datetime
 ) -> tuple[TargetStatus, ...]:
@@ -159,17 +182,20 @@ def _promised(target: TargetStatus | None) -> timedelta | None:
 def _conditions(
     schedule: Schedule,
     decision: Decision,
-    verdict: Verdict,
+    verdicts: tuple[Verdict, Cadence | None],
     active: Sequence[Job],
     runs: Sequence[FinishedRun],
     now: datetime,
 ) -> tuple[Condition, ...]:
     """Return the conditions in their order; lastTransitionTime moves only when the status changes."""
+    fresh, cadence = verdicts
     said: dict[str, tuple[ConditionStatus, str, str]] = {
         "Accepted": _accepted(decision),
-        "Fresh": (_truth(verdict.fresh), verdict.reason, verdict.message),
+        "Fresh": (_truth(fresh.fresh), fresh.reason, fresh.message),
         "Progressing": _progressing(active, _find(schedule.status, "Progressing")),
     }
+    if cadence:
+        said["CadenceAtRisk"] = (_truth(cadence.at_risk), cadence.reason, cadence.message)
     for run in runs:
         if run.succeeded or run.failed:
             last = run.last_run
