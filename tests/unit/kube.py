@@ -135,6 +135,12 @@ class FakeKube(Kube):
         self.refuse: dict[str, ApiException] = {}
         self.before: dict[str, Callable[[], None]] = {}
         self.closed = False
+        self.before_writing = lambda: None
+        self._leases: dict[_Name, JsonObject] = {}
+        self.missing: set[str] = set()
+        """Namespaces that do not exist."""
+        self.forbidden: set[str] = set()
+        """Namespaces that may not be listed; the empty one stands for all at once."""
 
     # What the test does as somebody else.
 
@@ -213,11 +219,37 @@ class FakeKube(Kube):
     async def close(self) -> None:
         self.closed = True
 
-    async def schedules(self) -> AsyncIterator[tuple[list[JsonObject], str]]:
-        yield _copy(list(self._schedules.values())), str(self._version)
+    async def schedules(self, namespace: str | None = None) -> AsyncIterator[tuple[list[JsonObject], str]]:
+        self._read(namespace)
+        yield _copy([body for (n, _), body in self._schedules.items() if namespace in (None, n)]), str(self._version)
 
-    async def jobs(self) -> AsyncIterator[tuple[list[JsonObject], str]]:
-        yield _copy(list(self._jobs.values())), str(self._version)
+    async def jobs(self, namespace: str | None = None) -> AsyncIterator[tuple[list[JsonObject], str]]:
+        self._read(namespace)
+        yield _copy([body for (n, _), body in self._jobs.items() if namespace in (None, n)]), str(self._version)
+
+    async def get_namespace(self, name: str) -> JsonObject:
+        if name in self.missing:
+            raise refusal(404, "not found")
+        return {"metadata": {"name": name}}
+
+    async def get_version(self) -> JsonObject:
+        return {"major": "1"}
+
+    async def get_lease(self, namespace: str, name: str) -> JsonObject:
+        return _copy(_find(self._leases, namespace, name))
+
+    async def create_lease(self, body: JsonObject) -> JsonObject:
+        if _name(body) in self._leases:
+            raise refusal(409, "the Lease exists already")
+        self._leases[_name(body)] = self._versioned(_copy(body))
+        return _copy(self._leases[_name(body)])
+
+    async def replace_lease(self, body: JsonObject) -> JsonObject:
+        known = _find(self._leases, *_name(body))
+        if known["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
+            raise refusal(409, "the object has been modified")
+        self._leases[_name(body)] = self._versioned(_copy(body))
+        return _copy(self._leases[_name(body)])
 
     async def get_schedule(self, namespace: str, name: str) -> JsonObject:
         return _copy(_find(self._schedules, namespace, name))
@@ -263,7 +295,12 @@ class FakeKube(Kube):
             raise refusal(409, "the event exists already")
         self.events[manifest["metadata"]["name"]] = _copy(manifest)
 
+    def _read(self, namespace: str | None) -> None:
+        if (namespace or "") in self.forbidden:
+            raise refusal(403, "the service account may not")
+
     def _write(self, method: str) -> None:
+        self.before_writing()
         if method in self.before:
             self.before.pop(method)()
         self.writes.append(method)

@@ -261,6 +261,7 @@ class TestWhatIsGone:
         store.remove_job(job_body("hourly-1", version=12))
         store.keep_schedules([], 20)
         store.keep_jobs([], 20)
+        store.forget_gone()
         assert (store._gone_schedules, store._gone_jobs) == ({}, {})
 
     def test_a_schedule_found_to_be_gone_is_forgotten_for_good(self, store: Store) -> None:

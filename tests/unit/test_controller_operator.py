@@ -45,7 +45,8 @@ async def test_it_knows_everything_before_it_decides_anything(kube: FakeKube, mo
     async with started(kube, monkeypatch) as (operator, stop):
         assert operator.store.keys() == [HOURLY]
         assert [job.name for job in operator.store.jobs(HOURLY)] == ["hourly-1"]
-        assert operator.is_healthy()
+        assert await operator.why_not_live() is None
+        assert await operator.why_not_ready() is None
     assert kube.closed
     assert not operator.failed, "to be told to stop is no failure"
     assert not stop.is_set()
@@ -81,7 +82,7 @@ async def test_a_schedule_whose_deletion_no_watch_told_is_forgotten_though_it_wa
 async def test_a_cluster_that_is_not_ready_is_told_with_what_is_missing(
     status: int, told: str, kube: FakeKube, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused() -> AsyncIterator[tuple[list[JsonObject], str]]:
+    def refused(_: str | None = None) -> AsyncIterator[tuple[list[JsonObject], str]]:
         raise refusal(status, "the service account may not")
 
     monkeypatch.setattr(kube, "schedules", refused)
@@ -108,26 +109,43 @@ async def test_when_a_task_dies_the_process_is_told_to_stop(
         async with asyncio.timeout(1):
             await stop.wait()
         assert operator.failed
-        assert not operator.is_healthy()
+        assert await operator.why_not_live() == f"the {name} task is dead"
+        assert await operator.why_not_ready() == f"the {name} task is dead"
 
 
-async def test_an_operator_that_has_not_started_is_not_healthy() -> None:
-    assert not Operator(SETTINGS, stop=asyncio.Event()).is_healthy()
+async def test_an_operator_that_has_not_listed_anything_lives_and_is_not_ready() -> None:
+    operator = Operator(SETTINGS, stop=asyncio.Event())
+    assert await operator.why_not_live() is None
+    assert await operator.why_not_ready() == "nothing has been listed yet"
 
 
-async def test_a_scheduler_that_does_not_go_round_is_not_healthy(
+async def test_a_scheduler_that_does_not_go_round_is_not_live(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with started(kube, monkeypatch) as (operator, _):
+        await asyncio.sleep(0)
+        monkeypatch.setattr("trending.controller.scheduler._STUCK_SECONDS", -1.0)
+        assert await operator.why_not_live() == "the scheduler task is stuck"
+        assert await operator.why_not_ready() == "the scheduler task is stuck"
+
+
+async def test_while_the_api_server_does_not_answer_it_is_live_and_not_ready(
     kube: FakeKube, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def hangs() -> JsonObject:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr("trending.controller.operator._ANSWER_SECONDS", 0.01)
     async with started(kube, monkeypatch) as (operator, _):
-        monkeypatch.setattr("trending.controller.scheduler._STUCK_SECONDS", -1.0)
-        assert not operator.is_healthy()
+        monkeypatch.setattr(kube, "get_version", hangs)
+        assert await operator.why_not_live() is None
+        assert await operator.why_not_ready() == "the API server does not answer: TimeoutError: "
 
 
 async def test_listing_anew_goes_on_after_it_failed(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = asyncio.Semaphore(0)
     original = kube.schedules
 
-    def unreliable() -> AsyncIterator[tuple[list[JsonObject], str]]:
+    def unreliable(_: str | None = None) -> AsyncIterator[tuple[list[JsonObject], str]]:
         listed.release()
         if times := next(answers):
             raise times
@@ -141,4 +159,4 @@ async def test_listing_anew_goes_on_after_it_failed(kube: FakeKube, monkeypatch:
         async with asyncio.timeout(2):
             for _ in range(7):
                 await listed.acquire()
-        assert operator.is_healthy()
+        assert await operator.why_not_live() is None

@@ -52,6 +52,7 @@ class World:
                 self.store.put_job(body)
                 uids.append(body["metadata"]["uid"])
         self.store.keep_jobs(uids, version)
+        self.store.forget_gone()
 
     async def look(self, time: str | None = None) -> Counter[str]:
         """Have a pass at this time; return how often it wrote, by method."""

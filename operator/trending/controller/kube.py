@@ -41,6 +41,8 @@ class Kube:
 
     def __init__(self, client: ApiClient) -> None:
         self._client: Any = client  # its transport has no types
+        self.before_writing: Callable[[], None] = _nothing
+        """Called right before each request that writes; what it raises keeps the request from being sent."""
 
     @classmethod
     async def connect(cls) -> "Kube":
@@ -77,6 +79,8 @@ class Kube:
             body=body,
             auth_settings=["BearerToken"],
         )
+        if method != "GET":
+            self.before_writing()
         began, code = time.monotonic(), "error"
         try:
             response = await self._client.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
@@ -103,13 +107,15 @@ class Kube:
                 return
             query["continue"] = token
 
-    def schedules(self) -> AsyncIterator[tuple[list[JsonObject], str]]:
-        """Yield every TrendingSchedule, page by page, with the resource version of the list."""
-        return self._list(f"/apis/{GROUP}/{VERSION}/{PLURAL}")
+    def schedules(self, namespace: str | None = None) -> AsyncIterator[tuple[list[JsonObject], str]]:
+        """Yield every TrendingSchedule, or those of a namespace, page by page, with the resource version of the
+        list."""
+        return self._list(f"/apis/{GROUP}/{VERSION}/{_within(namespace)}{PLURAL}")
 
-    def jobs(self) -> AsyncIterator[tuple[list[JsonObject], str]]:
-        """Yield every Job that carries the operator's label, page by page, with the resource version of the list."""
-        return self._list("/apis/batch/v1/jobs", selector=JOB_SELECTOR)
+    def jobs(self, namespace: str | None = None) -> AsyncIterator[tuple[list[JsonObject], str]]:
+        """Yield every Job that carries the operator's label, or those of a namespace, page by page, with the resource
+        version of the list."""
+        return self._list(f"/apis/batch/v1/{_within(namespace)}jobs", selector=JOB_SELECTOR)
 
     async def get_schedule(self, namespace: str, name: str) -> JsonObject:
         """Read a schedule as it is now."""
@@ -152,6 +158,36 @@ class Kube:
     async def create_event(self, manifest: JsonObject) -> None:
         """Create an event; 409 where it exists."""
         await self._call("POST", f"/api/v1/namespaces/{manifest['metadata']['namespace']}/events", body=manifest)
+
+    async def get_namespace(self, name: str) -> JsonObject:
+        """Read a namespace."""
+        return await self._call("GET", f"/api/v1/namespaces/{name}")
+
+    async def get_version(self) -> JsonObject:
+        """Ask the API server for its version, which everybody may: it answers, then."""
+        return await self._call("GET", "/version")
+
+    async def get_lease(self, namespace: str, name: str) -> JsonObject:
+        """Read a Lease."""
+        return await self._call("GET", f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}")
+
+    async def create_lease(self, body: JsonObject) -> JsonObject:
+        """Create a Lease; 409 where it exists."""
+        namespace = body["metadata"]["namespace"]
+        return await self._call("POST", f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases", body=body)
+
+    async def replace_lease(self, body: JsonObject) -> JsonObject:
+        """Write a Lease, unless it has changed since the resource version in `body` (409)."""
+        namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
+        return await self._call("PUT", f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}", body=body)
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _within(namespace: str | None) -> str:
+    return f"namespaces/{namespace}/" if namespace else ""
 
 
 def _request_of(method: str, path: str) -> tuple[str, str]:

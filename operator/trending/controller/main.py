@@ -6,11 +6,14 @@ operator is gone.
 """
 
 import asyncio
+from collections.abc import Iterator
+from itertools import chain, repeat
 from typing import Any
 
 import kopf
 
 from trending.api.names import GROUP, MANAGED_BY, PLURAL, VERSION
+from trending.controller.health import serving_health
 from trending.controller.kube import JOB_SELECTOR
 from trending.controller.operator import NotReadyError, Operator
 from trending.controller.settings import Settings
@@ -19,6 +22,17 @@ from trending.controller.store import Key
 _START_AGAIN_SECONDS = 5.0
 
 registry = kopf.OperatorRegistry()
+
+
+class _Patience:
+    """How long kopf waits before it asks again, in seconds, without end.
+
+    When it gives up a watch it ends the whole process; yet one namespace that may not be read is no reason to serve
+    the others no more, nor is an API server that is away for a while.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return chain((1, 1, 2, 3, 5, 8, 13, 21), repeat(30))
 
 
 @kopf.on.startup(registry=registry)
@@ -31,6 +45,7 @@ async def configure(settings: kopf.OperatorSettings, memo: Operator, **_: Any) -
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 30
     settings.networking.request_timeout = 60
+    settings.networking.error_backoffs = _Patience()
     settings.persistence.finalizer = f"{GROUP}/{MANAGED_BY}"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
@@ -50,14 +65,6 @@ async def close(memo: Operator, **_: Any) -> None:
 async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
     """Log in as the pod's service account, else as the kubeconfig says."""
     return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
-
-
-@kopf.on.probe(id="scheduler", registry=registry, errors=kopf.ErrorsMode.PERMANENT)
-async def probe(memo: Operator, **_: Any) -> str:
-    """Answer 500 where the scheduler task is dead or stuck: that a web server answers would say nothing of it."""
-    if not memo.is_healthy():
-        raise kopf.PermanentError("the scheduler task is dead or stuck")
-    return "goes round"
 
 
 @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
@@ -88,13 +95,15 @@ async def run(settings: Settings) -> bool:
     """Run the controller until it is told to stop; False where it had to give up."""
     stop = asyncio.Event()
     operator = Operator(settings, stop=stop)
+    health = serving_health(port=settings.health_port, live=operator.why_not_live, ready=operator.why_not_ready)
     with operator.metrics.served(settings.metrics_port):
-        await kopf.operator(
-            registry=registry,
-            memo=operator,
-            standalone=True,
-            clusterwide=True,
-            stop_flag=stop,
-            liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
-        )
+        async with health:
+            await kopf.operator(
+                registry=registry,
+                memo=operator,
+                standalone=True,
+                clusterwide=not settings.watch_namespaces,
+                namespaces=settings.watch_namespaces,
+                stop_flag=stop,
+            )
     return not operator.failed

@@ -2,12 +2,16 @@
 
 import asyncio
 import logging
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+from uuid import uuid4
 
+import aiohttp
 from kubernetes.aio.client.exceptions import ApiException
 
-from trending.api.names import GROUP, PLURAL
 from trending.controller.kube import Kube, reason_of
+from trending.controller.leadership import Leadership, seconds_since_boot
+from trending.controller.listing import Listing, NotListedError
 from trending.controller.metrics import Metrics
 from trending.controller.reconcile import Reconciler
 from trending.controller.scheduler import Scheduler, utc_now
@@ -16,7 +20,12 @@ from trending.controller.store import Key, Store
 
 _log = logging.getLogger(__name__)
 
-_NOT_FOUND = 404
+_LAST_PASSES_SECONDS: Final = 5.0
+"""How long passes have to come to their end when the process is told to: far less than Kubernetes gives it."""
+_LIST_AGAIN_SECONDS: Final = 1.0
+_ANSWER_SECONDS: Final = 3.0
+"""A probe waits for five."""
+_TRANSPORT_ERRORS: Final = (ApiException, aiohttp.ClientError, OSError, TimeoutError)
 
 
 class NotReadyError(Exception):
@@ -24,79 +33,151 @@ class NotReadyError(Exception):
 
 
 class Operator:
-    """What lives as long as the process: the store, the scheduler task, the periodic listing."""
+    """What lives as long as the process: the store, the scheduler task, the periodic listing, the part in the
+    election.
 
-    def __init__(self, settings: Settings, *, stop: asyncio.Event) -> None:
+    A controller that stands by knows everything and writes nothing. One that loses the lead drops all that it was at
+    and stands by again; what it knows then is made good by a new listing before it leads the next time.
+    """
+
+    def __init__(
+        self, settings: Settings, *, stop: asyncio.Event, clock: Callable[[], float] = seconds_since_boot
+    ) -> None:
         self.settings = settings
+        self._clock = clock
         self.failed = False
         self._stop = stop
         self._tasks: list[asyncio.Task[None]] = []
         self._kube: Kube | None = None
+        self._lease_kube: Kube | None = None
+        self._leadership: Leadership | None = None
         self._scheduler: Scheduler | None = None
+        self._listing: Listing | None = None
         self.store = Store(changed=self._touch)
         self.metrics = Metrics(self.store, decides=self.decides)
 
     async def start(self) -> None:
         """Read everything once, then start the scheduler: decisions on half of the Jobs would be wrong.
 
-        Raises NotReadyError where the resource is not installed or the service account may not read.
+        Raises NotReadyError where the API server does not answer, the resource is not installed or the service
+        account may not read.
         """
-        self._kube = await Kube.connect()
-        self._kube.answered = self.metrics.observe_request
+        kube = self._kube = await Kube.connect()
+        kube.answered = self.metrics.observe_request
+        self.metrics.observe_queue(lambda: self._scheduler.depth if self._scheduler else 0)
+        self._listing = Listing(kube=kube, store=self.store, namespaces=self.settings.watch_namespaces)
+        try:
+            await self.resync()
+        except (NotListedError, *_TRANSPORT_ERRORS) as error:
+            await kube.close()
+            raise NotReadyError(_why_not_ready(error)) from None
+        _log.info("watching %d schedules", len(self.store))
+        if self.settings.leader_election:
+            # On connections of its own: a renewal must not wait behind a thousand Jobs.
+            self._lease_kube = await Kube.connect()
+            self._leadership = Leadership(
+                kube=self._lease_kube,
+                namespace=self.settings.namespace,
+                name=self.settings.lease_name,
+                # A container that is started anew in the same pod is another candidate.
+                identity=f"{self.settings.instance}_{uuid4().hex[:8]}",
+                clock=self._clock,
+            )
+            kube.before_writing = self._leadership.check
+            self._supervise(self._lead_in_turn(self._leadership), "leadership")
+        else:
+            self._supervise(self._lead(), "scheduler")
+        self._supervise(self._resync_for_ever(), "resync")
+
+    async def close(self) -> None:
+        """Let passes come to their end, give the lead to another, stop the tasks and close the connections."""
+        if self._scheduler:
+            await self._scheduler.finish(_LAST_PASSES_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._leadership:
+            await self._leadership.release()
+        for kube in filter(None, (self._kube, self._lease_kube)):
+            await kube.close()
+
+    def decides(self) -> bool:
+        """Tell whether this controller has read everything and leads."""
+        return self._scheduler is not None
+
+    async def why_not_live(self) -> str | None:
+        """Return what ails the process so that only a new one helps: a task that is dead or stuck."""
+        dead = [task.get_name() for task in self._tasks if task.done()]
+        if dead:
+            return f"the {dead[0]} task is dead"
+        if self._scheduler and not self._scheduler.is_alive():
+            return "the scheduler task is stuck"
+        return None
+
+    async def why_not_ready(self) -> str | None:
+        """Return what keeps this controller from doing its part, be it to lead or to stand by."""
+        if not self._tasks or self._kube is None:
+            return "nothing has been listed yet"
+        if trouble := await self.why_not_live():
+            return trouble
+        if self._leadership:
+            return None if self._leadership.is_informed() else "the Lease can be neither read nor written"
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._kube.get_version()
+        except _TRANSPORT_ERRORS as error:
+            return f"the API server does not answer: {_text_of(error)}"
+        return None
+
+    async def resync(self) -> None:
+        """List everything and repair what watches missed, things gone included."""
+        if self._listing is None:
+            raise RuntimeError("the operator lists only once it is connected")
+        await self._listing.resync()
+
+    async def _lead_in_turn(self, leadership: Leadership) -> None:
+        """Stand by until the lead is ours, lead until it is lost, and so on."""
+        while True:
+            _log.info("standing by as %s", leadership.identity)
+            await leadership.acquire()
+            _log.info("leading as %s", leadership.identity)
+            work = asyncio.create_task(self._lead(fresh=False), name="scheduler")
+            held = asyncio.create_task(leadership.hold(), name="renewal")
+            try:
+                await asyncio.wait((work, held), return_when=asyncio.FIRST_COMPLETED)
+                if work.done():
+                    await work  # it ends by its error alone
+            finally:
+                for task in (work, held):
+                    task.cancel()
+                await asyncio.gather(work, held, return_exceptions=True)
+            _log.warning("no longer leading: the Lease was lost or could not be renewed in time")
+
+    async def _lead(self, *, fresh: bool = True) -> None:
+        """Look at every schedule from now on; unless all has just been listed, list it first."""
+        if self._kube is None:
+            raise RuntimeError("the operator leads only once it is connected")
+        while not fresh:
+            try:
+                await self.resync()
+            except (NotListedError, *_TRANSPORT_ERRORS) as error:
+                _log.warning("listing everything before leading failed: %s", _text_of(error))
+                await asyncio.sleep(_LIST_AGAIN_SECONDS)
+            else:
+                fresh = True
         reconciler = Reconciler(
             kube=self._kube, store=self.store, settings=self.settings, clock=utc_now, tallies=self.metrics.tallies
         )
         look_at = self.metrics.timed(reconciler.reconcile)
-        self._scheduler = Scheduler(look_at, workers=self.settings.workers, clock=utc_now)
-        self.metrics.observe_queue(lambda: self._scheduler.depth if self._scheduler else 0)
+        scheduler = Scheduler(look_at, workers=self.settings.workers, clock=utc_now)
+        self._scheduler = scheduler
+        known = self.store.keys()
+        for key in known:
+            scheduler.touch(key)
         try:
-            await self.resync()
-        except ApiException as error:
-            await self._kube.close()
-            raise NotReadyError(_why_not_listed(error)) from None
-        _log.info("watching %d schedules", len(self.store))
-        self._supervise(self._scheduler.run(), "scheduler")
-        self._supervise(self._resync_for_ever(), "resync")
-
-    async def close(self) -> None:
-        """Stop the tasks and close the connections."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._kube:
-            await self._kube.close()
-
-    def decides(self) -> bool:
-        """Tell whether this controller has read everything and decides."""
-        return bool(self._tasks)
-
-    def is_healthy(self) -> bool:
-        """Tell whether the scheduler task lives and goes round."""
-        return (
-            bool(self._tasks)
-            and not any(task.done() for task in self._tasks)
-            and self._scheduler is not None
-            and self._scheduler.is_alive()
-        )
-
-    async def resync(self) -> None:
-        """List everything and repair what watches missed, things gone included."""
-        if self._kube is None:
-            raise RuntimeError("the operator lists only once it is connected")
-        version, keys, uids = 0, [], []
-        async for page, listed in self._kube.schedules():
-            version = int(listed)
-            for body in page:
-                self.store.put_schedule(body)
-                keys.append(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
-        self.store.keep_schedules(keys, version)
-        version = 0
-        async for page, listed in self._kube.jobs():
-            version = int(listed)
-            for body in page:
-                self.store.put_job(body)
-                uids.append(body["metadata"]["uid"])
-        self.store.keep_jobs(uids, version)
+            await scheduler.run()
+        finally:
+            self._scheduler = None
 
     async def _resync_for_ever(self) -> None:
         while True:
@@ -110,7 +191,7 @@ class Operator:
         if self._scheduler:
             self._scheduler.touch(key)
 
-    def _supervise(self, coroutine: Any, name: str) -> None:
+    def _supervise(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         """Run a task that must not end; where it does, end the process, so that Kubernetes starts it anew."""
         task: asyncio.Task[None] = asyncio.create_task(coroutine, name=name)
         task.add_done_callback(self._ended)
@@ -123,9 +204,13 @@ class Operator:
             self._stop.set()
 
 
-def _why_not_listed(error: ApiException) -> str:
-    if error.status == _NOT_FOUND:
-        return (
-            f"the resource {PLURAL}.{GROUP} is not installed: install the chart, or `trending crd | kubectl apply -f -`"
-        )
-    return f"schedules and Jobs cannot be listed: {reason_of(error)}"
+def _why_not_ready(error: Exception) -> str:
+    if isinstance(error, NotListedError):
+        return str(error)
+    return f"schedules and Jobs cannot be listed: {_text_of(error)}"
+
+
+def _text_of(error: Exception) -> str:
+    if isinstance(error, ApiException):
+        return reason_of(error)
+    return str(error) if isinstance(error, NotListedError) else f"{type(error).__name__}: {error}"

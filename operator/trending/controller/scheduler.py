@@ -40,6 +40,7 @@ class Scheduler:
         self._running: dict[Key, asyncio.Task[None]] = {}
         self._failures: dict[Key, int] = {}
         self._something = asyncio.Event()
+        self._finishing = False
         self._beat = time.monotonic()
 
     def touch(self, key: Key) -> None:
@@ -55,6 +56,12 @@ class Scheduler:
     def is_alive(self) -> bool:
         """Tell whether the task goes round; it does at least every five seconds."""
         return time.monotonic() - self._beat < _STUCK_SECONDS
+
+    async def finish(self, seconds: float) -> None:
+        """Begin no more passes, and let those that run come to their end, for so long at most."""
+        self._finishing = True
+        if self._running:
+            await asyncio.wait(list(self._running.values()), timeout=seconds)
 
     async def run(self) -> None:
         """Go round until cancelled."""
@@ -74,6 +81,8 @@ class Scheduler:
 
     def _due(self) -> list[Key]:
         """Take the schedules to look at now: those that changed, and those whose time has come."""
+        if self._finishing:
+            return []
         now = self._clock()
         while self._heap and self._heap[0][0] <= now:
             when, key = heapq.heappop(self._heap)

@@ -114,20 +114,29 @@ class Store:
                 del self._jobs[key]
             self._changed(key)
 
-    def keep_schedules(self, listed: Iterable[Key], version: int) -> None:
-        """Forget schedules that a list of that resource version does not hold and that are not newer than it."""
-        gone = self._schedules.keys() - set(listed)
+    def keep_schedules(self, listed: Iterable[Key], version: int, *, namespace: str | None = None) -> None:
+        """Forget schedules that a list of that resource version does not hold and that are not newer than it.
+
+        Where the list is of one namespace, those of the others stay.
+        """
+        gone = {key for key in self._schedules if namespace in (None, key.namespace)} - set(listed)
         for key in [key for key in gone if self._schedules[key][0] <= version]:
             del self._schedules[key]
-        self._gone_schedules.clear()
 
-    def keep_jobs(self, listed: Iterable[str], version: int) -> None:
-        """Forget Jobs whose uid a list of that resource version does not hold and that are not newer than it."""
+    def keep_jobs(self, listed: Iterable[str], version: int, *, namespace: str | None = None) -> None:
+        """Forget Jobs whose uid a list of that resource version does not hold and that are not newer than it.
+
+        Where the list is of one namespace, those of the others stay.
+        """
         uids = set(listed)
-        for key, jobs in list(self._jobs.items()):
+        for key, jobs in [item for item in self._jobs.items() if namespace in (None, item[0].namespace)]:
             for known, job in list(jobs.values()):
                 if job.uid not in uids and known <= version:
                     self.forget_job(key, job.name, uid=job.uid)
+
+    def forget_gone(self) -> None:
+        """Forget what was told to be gone, once everything has been listed since."""
+        self._gone_schedules.clear()
         self._gone_jobs.clear()
 
 

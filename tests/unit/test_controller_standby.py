@@ -1,0 +1,237 @@
+"""A controller that takes part in an election, in virtual time: it stands by, leads, loses the lead, gives it back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Final, cast
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from kubernetes.aio.client import ApiClient, Configuration
+
+from tests.unit.kube import SETTINGS, Clock, FakeKube, job_body, schedule_body
+from tests.unit.test_controller_leadership import now, virtual
+from trending.controller.kube import JsonObject, Kube
+from trending.controller.leadership import NotLeaderError
+from trending.controller.operator import Operator
+from trending.controller.store import Key
+
+HOURLY: Final = Key("default", "hourly")
+LEASE: Final = ("trending-system", "trending-operator")
+ELECTING: Final = replace(SETTINGS, leader_election=True, namespace=LEASE[0])
+
+
+class Cluster(FakeKube):
+    """An API server with a schedule whose first slot is due."""
+
+    def __init__(self) -> None:
+        super().__init__(Clock("09:30"))
+        self.apply(schedule_body(immediate=True))
+        self.cut = False
+
+    def give_lease_to(self, holder: str) -> None:
+        """Have somebody hold the Lease, as of now."""
+        body = self._leases.get(LEASE, {"metadata": {"namespace": LEASE[0], "name": LEASE[1]}})
+        spec = {"holderIdentity": holder, "leaseDurationSeconds": 10, "renewTime": str(now())}
+        self._leases[LEASE] = self._versioned({**body, "spec": spec})
+
+    @property
+    def holder(self) -> str | None:
+        """Who holds the Lease."""
+        held: str | None = self._leases.get(LEASE, {}).get("spec", {}).get("holderIdentity")
+        return held
+
+    async def replace_lease(self, body: JsonObject) -> JsonObject:
+        if self.cut:
+            raise OSError("network is unreachable")
+        return await super().replace_lease(body)
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+@asynccontextmanager
+async def started(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Operator]:
+    async def connect() -> Kube:
+        return cluster
+
+    monkeypatch.setattr(Kube, "connect", connect)
+    operator = Operator(ELECTING, stop=asyncio.Event(), clock=now)
+    await operator.start()
+    try:
+        yield operator
+    finally:
+        await operator.close()
+
+
+@virtual
+async def test_alone_it_leads_at_once(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with started(cluster, monkeypatch) as operator:
+        await asyncio.sleep(1)
+        assert len(cluster.job_names) == 1
+        assert cluster.holder
+        assert cluster.holder.startswith("controller-0_")
+        assert await operator.why_not_live() is None
+        assert await operator.why_not_ready() is None
+
+
+@virtual
+async def test_standing_by_it_is_ready_knows_what_there_is_and_writes_nothing(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.give_lease_to("another")
+    async with started(cluster, monkeypatch) as operator:
+        for _ in range(100):
+            cluster.give_lease_to("another")
+            await asyncio.sleep(5)
+        operator.store.put_job(job_body("hourly-1"))
+        assert (operator.store.keys(), cluster.writes, cluster.holder) == ([HOURLY], [], "another")
+        assert await operator.why_not_live() is None
+        assert await operator.why_not_ready() is None
+
+
+@virtual
+async def test_its_turn_come_it_lists_everything_before_it_decides(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its watches told it nothing of the edit that takes the due slot away."""
+    cluster.give_lease_to("another")
+    async with started(cluster, monkeypatch) as operator:
+        cluster.apply(schedule_body(immediate=True, suspend=True))
+        await asyncio.sleep(13)
+        assert cluster.holder != "another"
+        held = operator.store.schedule(HOURLY)
+        assert held
+        assert held.spec.suspend
+        assert cluster.job_names == []
+
+
+@virtual
+async def test_when_it_cannot_renew_it_writes_nothing_more_and_stands_by(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.apply(schedule_body(suspend=True))
+    async with started(cluster, monkeypatch) as operator:
+        await asyncio.sleep(1)
+        cluster.cut = True
+        await asyncio.sleep(9)
+        cluster.writes.clear()
+        cluster.apply(schedule_body(immediate=True))
+        await operator.resync()
+        await asyncio.sleep(60)
+        assert (cluster.writes, cluster.job_names) == ([], [])
+        assert await operator.why_not_live() is None, "a new process would do no better"
+        with pytest.raises(NotLeaderError):
+            cluster.before_writing()
+        cluster.cut = False
+        await asyncio.sleep(5)
+        assert len(cluster.job_names) == 1
+
+
+@virtual
+async def test_told_to_stop_it_lets_a_pass_come_to_its_end_and_then_gives_the_lease_back(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = cluster.create_job
+
+    async def slow(manifest: JsonObject) -> JsonObject:
+        await asyncio.sleep(2)
+        assert cluster.holder, "given back while something is written"
+        return await original(manifest)
+
+    monkeypatch.setattr(cluster, "create_job", slow)
+    async with started(cluster, monkeypatch):
+        await asyncio.sleep(1)
+        assert cluster.job_names == []
+    assert len(cluster.job_names) == 1
+    assert cluster.status()["activeCount"] == 1
+    assert cluster.holder is None
+
+
+@virtual
+async def test_a_pass_that_does_not_end_keeps_nobody_waiting_for_long(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs(_: JsonObject) -> JsonObject:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(cluster, "create_job", hangs)
+    async with started(cluster, monkeypatch):
+        await asyncio.sleep(1)
+        told = now()
+    assert now() - told < 6
+    assert cluster.holder is None
+
+
+@virtual
+async def test_a_scheduler_that_dies_takes_the_process_with_it_and_gives_the_lease_back(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(_: object) -> None:
+        await asyncio.sleep(1)
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("trending.controller.scheduler.Scheduler.run", dies)
+    async with started(cluster, monkeypatch) as operator:
+        await asyncio.sleep(3)
+        assert operator.failed
+        assert await operator.why_not_live() == "the leadership task is dead"
+    assert cluster.holder is None
+
+
+@virtual
+async def test_one_that_can_neither_read_nor_write_the_lease_is_not_ready(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with started(cluster, monkeypatch) as operator:
+        cluster.cut = True
+        await asyncio.sleep(30)
+        assert await operator.why_not_ready() == "the Lease can be neither read nor written"
+
+
+def connection(address: str) -> Kube:
+    client, configuration = cast("Any", ApiClient), cast("Any", Configuration)  # these have no types
+    return Kube(client(configuration(host=address)))
+
+
+async def test_what_is_called_before_writing_keeps_each_write_from_being_sent_and_no_read() -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.method)
+        return web.json_response({"metadata": {"name": "x"}, "items": []})
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(application) as server:
+        kube = connection(str(server.make_url("/")).rstrip("/"))
+        job: JsonObject = {"metadata": {"namespace": "default", "name": "x", "resourceVersion": "1"}}
+        writes: list[Callable[[], Awaitable[object]]] = [
+            lambda: kube.create_job(job),
+            lambda: kube.delete_job("default", "x", uid="u"),
+            lambda: kube.replace_status(job),
+            lambda: kube.create_event(job),
+        ]
+
+        def refuse() -> None:
+            raise NotLeaderError("no")
+
+        for write in writes:
+            await write()
+        assert sorted(asked) == ["DELETE", "POST", "POST", "PUT"]
+        asked.clear()
+        kube.before_writing = refuse
+        for write in writes:
+            with pytest.raises(NotLeaderError):
+                await write()
+        assert asked == []
+        await kube.get_job("default", "x")
+        assert asked == ["GET"]
+        await kube.close()
