@@ -1,6 +1,7 @@
 """A pass over a schedule, against an API server in memory and a clock that is set by hand."""
 
 from collections import Counter
+from functools import partial
 
 import pytest
 from kubernetes.aio.client.exceptions import ApiException
@@ -427,3 +428,49 @@ async def test_an_event_that_cannot_be_sent_holds_no_run_up(hourly: World, caplo
     await hourly.look("09:00")
     assert hourly.kube.job_names == [job_at("09:00")]
     assert "event SuccessfulCreate of default/hourly: events are forbidden" in caplog.text
+
+
+class TestWhileOthersAreDue:
+    """Under pressure the Job goes first, and what there is to tell of it later."""
+
+    async def test_the_job_is_created_at_once_and_told_in_a_later_pass(self, world: World) -> None:
+        world.kube.apply(schedule_body())
+        await world.look()
+        world.reconciler._is_pressed = lambda: True
+        assert await world.look("09:00") == {"create_job": 1}
+        assert await world.look("09:00:02") == {"replace_status": 1, "create_event": 1}
+        assert world.kube.reasons == ["SuccessfulCreate"]
+        assert world.kube.status()["lastScheduleTime"] == "2026-11-23T09:00:00Z"
+        assert world.kube.status()["nextScheduleTime"] == "2026-11-23T10:00:00Z"
+        assert await world.look("09:00:03") == {}
+
+    async def test_the_status_ends_as_it_does_without_pressure(self) -> None:
+        told = []
+        for pressed in (False, True):
+            world = World()
+            world.kube.apply(schedule_body())
+            await world.look()
+            world.reconciler._is_pressed = partial(bool, pressed)
+            await world.look("09:00")
+            await world.look("09:00")
+            told.append((world.kube.status(), world.kube.reasons))
+        assert told[0] == told[1]
+
+    async def test_a_slot_that_was_missed_before_is_told_first(self, world: World) -> None:
+        world.kube.apply(schedule_body())
+        await world.look()
+        world.reconciler._is_pressed = lambda: True
+        await world.look("11:00")
+        await world.look("11:00:01")
+        assert world.kube.status()["lastMissedTime"] == "2026-11-23T10:00:00Z"
+        assert world.kube.reasons == ["MissSchedule", "SuccessfulCreate"]
+
+    async def test_a_controller_that_dies_in_between_leaves_a_job_that_the_next_tells_of(self, world: World) -> None:
+        world.kube.apply(schedule_body())
+        await world.look()
+        world.reconciler._is_pressed = lambda: True
+        await world.look("09:00")
+        world.restart()
+        await world.look("09:00:10")
+        assert world.kube.job_names == [job_at("09:00")]
+        assert world.kube.status()["lastScheduleTime"] == "2026-11-23T09:00:00Z"

@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.unit.kube import Clock
+from trending.controller.patience import UnreachableError
+from trending.controller.ready import Urgency
 from trending.controller.scheduler import Scheduler, utc_now
 from trending.controller.store import Key
 
-A, B, C = (Key("default", name) for name in "abc")
+A, B, C, D = (Key("default", name) for name in "abcd")
 PULSE = Key("test", "pulse")
 
 
@@ -22,7 +24,7 @@ class Looks:
         self.clock = clock
         self.seen: list[tuple[Key, datetime]] = []
         self.does: dict[Key, Callable[[], Awaitable[datetime | None]]] = {}
-        self.scheduler = Scheduler(self._look_at, workers=workers, clock=clock)
+        self.scheduler = Scheduler(self._look_at, workers=workers, clock=clock, jitter=lambda: 0.0)
         self._pulses = asyncio.Semaphore(0)
 
     async def _look_at(self, key: Key) -> datetime | None:
@@ -219,6 +221,64 @@ async def test_a_pass_that_fails_is_tried_again_ever_later_and_the_others_go_on(
         assert seconds == [0, 1, 3, 7, 15, 31, 63, 123], "1, 2, 4 .. 32 seconds later, then every minute"
         await looks.touch(B)
         assert looks.keys[-1] == B
+
+
+async def test_while_nothing_answers_it_is_tried_every_few_seconds_so_that_no_slot_waits_long_once_it_does() -> None:
+    async with running() as looks:
+        start = looks.clock()
+
+        async def fail() -> None:
+            raise UnreachableError("connection refused")
+
+        looks.does[A] = fail
+        await looks.touch(A)
+        while looks.clock() < start + timedelta(seconds=20):
+            looks.clock.advance(1)
+            await looks.settle()
+        assert [(time - start).total_seconds() for _, time in looks.seen] == [0, 1, 3, 7, 11, 15, 19]
+
+
+async def test_what_failed_together_does_not_come_again_together() -> None:
+    chances = iter([0.0, 0.5, 1.0])
+    async with running() as looks:
+        looks.scheduler._jitter = lambda: next(chances)
+
+        async def fail() -> None:
+            raise RuntimeError("the API server is down")
+
+        looks.does = dict.fromkeys((A, B, C), fail)
+        await looks.touch(A, B, C)
+        looks.does = {}
+        seen: list[list[Key]] = []
+        for _ in range(3):
+            looks.clock.advance(1 if not seen else 0.125)
+            await looks.settle()
+            seen.append(looks.keys[3:])
+        assert seen == [[A], [A, B], [A, B, C]]
+
+
+async def test_where_all_workers_are_busy_a_request_goes_first_then_what_is_due_then_what_changed() -> None:
+    async with running(workers=1) as looks:
+        times = iter([looks.clock() + timedelta(seconds=1)])
+
+        async def name_a_time() -> datetime | None:
+            return next(times, None)
+
+        looks.does[B] = name_a_time
+        await looks.touch(B)
+        gate = looks.does[D] = Gate()
+        looks.scheduler.touch(D)
+        async with asyncio.timeout(2):
+            await gate.entered.acquire()
+        looks.scheduler.touch(A)
+        looks.clock.advance(1)
+        looks.scheduler.touch(C, Urgency.REQUESTED)
+        assert looks.scheduler.depth == 2
+        assert looks.scheduler.is_pressed()
+        gate.open.set()
+        await looks.settle()
+        assert looks.keys == [B, D, C, B, A]
+        assert not looks.scheduler.is_pressed()
 
 
 async def test_after_a_success_failures_count_from_the_beginning() -> None:

@@ -15,6 +15,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
 
 from trending.api.names import GROUP, MANAGED_BY, MANAGED_BY_LABEL, PLURAL, VERSION
+from trending.controller.patience import Patience
 
 JsonObject = dict[str, Any]
 
@@ -39,10 +40,11 @@ class Kube:
     answered: Callable[[str, str, str, float], None] | None = None
     """Told of each request: verb, resource, HTTP status (`error` where there was no answer), seconds."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, *, patience: Patience | None = None) -> None:
         self._client: Any = client  # its transport has no types
         self.before_writing: Callable[[], None] = _nothing
         """Called right before each request that writes; what it raises keeps the request from being sent."""
+        self._patience = patience or Patience(tries=1)
 
     @classmethod
     async def connect(cls) -> "Kube":
@@ -70,6 +72,20 @@ class Kube:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
+    ) -> JsonObject:
+        async def once() -> JsonObject:
+            return await self._send(method, path, query=query, body=body, content_type=content_type)
+
+        return await self._patience.call(once)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None,
+        content_type: str,
     ) -> JsonObject:
         request = await self._client.param_serialize(
             method=method,

@@ -13,6 +13,7 @@ from trending.controller.kube import Kube, reason_of
 from trending.controller.leadership import Leadership, seconds_since_boot
 from trending.controller.listing import Listing, NotListedError
 from trending.controller.metrics import Metrics
+from trending.controller.ready import Urgency
 from trending.controller.reconcile import Reconciler
 from trending.controller.scheduler import Scheduler, utc_now
 from trending.controller.settings import Settings
@@ -166,7 +167,12 @@ class Operator:
             else:
                 fresh = True
         reconciler = Reconciler(
-            kube=self._kube, store=self.store, settings=self.settings, clock=utc_now, tallies=self.metrics.tallies
+            kube=self._kube,
+            store=self.store,
+            settings=self.settings,
+            clock=utc_now,
+            tallies=self.metrics.tallies,
+            is_pressed=self._is_pressed,
         )
         look_at = self.metrics.timed(reconciler.reconcile)
         scheduler = Scheduler(look_at, workers=self.settings.workers, clock=utc_now)
@@ -189,7 +195,12 @@ class Operator:
 
     def _touch(self, key: Key) -> None:
         if self._scheduler:
-            self._scheduler.touch(key)
+            schedule = self.store.schedule(key)
+            asked = schedule and schedule.requested_at not in (None, schedule.status.last_handled_request)
+            self._scheduler.touch(key, Urgency.REQUESTED if asked else Urgency.CHANGED)
+
+    def _is_pressed(self) -> bool:
+        return self._scheduler is not None and self._scheduler.is_pressed()
 
     def _supervise(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         """Run a task that must not end; where it does, end the process, so that Kubernetes starts it anew."""

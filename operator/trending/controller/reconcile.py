@@ -17,6 +17,7 @@ from trending.api.instant import format_instant
 from trending.api.names import API_VERSION, KIND
 from trending.api.status import TrendingScheduleStatus
 from trending.controller.kube import JsonObject, Kube, reason_of
+from trending.controller.late import LateStarts
 from trending.controller.manifests import build_event, build_job
 from trending.controller.replacing import Replacements
 from trending.controller.runs import FinishedRun, finish, finish_replaced, is_replaced, read_pods
@@ -60,13 +61,17 @@ class Reconciler:
         settings: Settings,
         clock: Callable[[], datetime],
         tallies: Tallies | None = None,
+        is_pressed: Callable[[], bool] = lambda: False,
     ) -> None:
         self._kube = kube
         self._store = store
         self._settings = settings
         self._clock = clock
         self._tallies = tallies or Tallies()
+        self._is_pressed = is_pressed
         self._replacements = Replacements(kube=kube, store=store)
+        self._late = LateStarts()
+        self._put_off: dict[Key, tuple[Event, ...]] = {}
         self._sent: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     async def reconcile(self, key: Key) -> datetime | None:
@@ -80,14 +85,18 @@ class Reconciler:
             if schedule is None:
                 self._replacements.forget(key)
                 self._tallies.forget(key)
+                self._late.forget(key)
+                self._put_off.pop(key, None)
                 return None
             now = self._clock()
             jobs = self._replacements.jobs_of(schedule)
-            decision = decide(schedule, jobs, now, refusal=refusal_of(schedule))
+            decision = self._late.hold(schedule, decide(schedule, jobs, now, refusal=refusal_of(schedule)), now)
             trimmed = await self._delete_surplus(schedule, jobs, decision, now)
             wrote = await self._step(schedule, jobs, decision, now)
+            if decision.starts and key in self._put_off:
+                return decision.wake  # the Job that the store was given has the schedule looked at before that
             if not wrote and not decision.starts:
-                await self._send(schedule, decision.events, now)
+                await self._send(schedule, [*self._put_off.pop(key, ()), *decision.events], now)
                 wake = _wake(schedule, decision)
                 return wake if trimmed else min(wake or now + _TRIM_AGAIN, now + _TRIM_AGAIN)
         return self._clock() + _AGAIN
@@ -136,6 +145,11 @@ class Reconciler:
                 progress = replace(progress, last_schedule_time=decision.progress.last_schedule_time)
             events = tuple(event for event in decision.events if event.reason != "SuccessfulCreate")
             return await self._write(schedule, replace(decision, events=events), progress, jobs, [], now)
+        if self._is_pressed() and is_told(schedule, decision):
+            # Other slots are due and wait for their Jobs: what there is to tell of this one waits. Were it never told,
+            # as when this process dies now, the Job itself would say that its slot is started.
+            self._put_off[Key(schedule.namespace, schedule.name)] = decision.events
+            return True
         return await self._write(schedule, decision, progress, [*jobs, job], [], now)
 
     async def _create(self, schedule: Schedule, decision: Decision, now: datetime) -> Job | None:
@@ -196,6 +210,7 @@ class Reconciler:
         await self._send(
             schedule,
             [
+                *self._put_off.pop(Key(schedule.namespace, schedule.name), ()),
                 *(created or told),
                 *(() if schedule.deleting else missing_job_events(schedule.status, jobs)),
                 *run_events(runs),

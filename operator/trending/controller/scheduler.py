@@ -1,18 +1,21 @@
 """The scheduler task: which schedule is looked at when.
 
 A schedule is looked at when something about it changes and when the time has come that its last pass named. Passes of
-different schedules run
-side by side, those of one never do.
+different schedules run side by side, up to a bound; those of one never do. Where more wait than may run, the order is
+that of `Ready`.
 """
 
 import asyncio
 import heapq
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from trending.controller.patience import UnreachableError
+from trending.controller.ready import Ready, Urgency
 from trending.controller.store import Key
 
 _log = logging.getLogger(__name__)
@@ -22,39 +25,56 @@ _LONGEST_NAP_SECONDS: Final = 5.0
 _LONGEST_PASS_SECONDS: Final = 120.0
 _STUCK_SECONDS: Final = 180.0
 """Longer than a pass may take: with all workers waiting for a slow API server the task is busy, not stuck."""
-_LONGEST_BACKOFF: Final = timedelta(minutes=1)
+_LONGEST_BACKOFF: Final = 60.0
+"""Seconds after a refusal: the API server is well, and others use it too."""
+_LONGEST_BACKOFF_UNREACHABLE: Final = 4.0
+"""Seconds where nothing answers: asking costs nobody anything, and slots come due meanwhile."""
+_JITTER: Final = 0.25
+"""By up to this share a new try comes later, so that what failed together does not come again together."""
 
 Pass = Callable[[Key], Awaitable[datetime | None]]
 
 
 class Scheduler:
-    """Calls a pass over each schedule that is due."""
+    """Calls a pass over each schedule that is due; `workers` is how many passes run side by side."""
 
-    def __init__(self, look_at: Pass, *, workers: int, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        look_at: Pass,
+        *,
+        workers: int,
+        clock: Callable[[], datetime],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
         self._look_at = look_at
         self._clock = clock
-        self._free = asyncio.Semaphore(workers)
+        self._jitter = jitter
+        self._workers = workers
+        self._ready = Ready()
         self._wakes: dict[Key, datetime] = {}
         self._heap: list[tuple[datetime, Key]] = []
-        self._changed: dict[Key, None] = {}
         self._running: dict[Key, asyncio.Task[None]] = {}
+        self._again: dict[Key, Urgency] = {}
         self._failures: dict[Key, int] = {}
         self._something = asyncio.Event()
         self._finishing = False
         self._beat = time.monotonic()
 
-    def touch(self, key: Key) -> None:
-        """Have a schedule looked at as soon as may be: something about it has changed."""
-        self._changed[key] = None
-        self._something.set()
+    def touch(self, key: Key, urgency: Urgency = Urgency.CHANGED) -> None:
+        """Have a schedule looked at as soon as may be, after its present pass where one is on the way."""
+        if key in self._running:
+            self._again[key] = min(urgency, self._again.get(key, urgency))
+        else:
+            self._ready.put(key, urgency)
+            self._something.set()
 
     @property
     def depth(self) -> int:
         """How many schedules are to be looked at and are not yet."""
-        return len(self._changed)
+        return len(self._ready)
 
     def is_alive(self) -> bool:
-        """Tell whether the task goes round; it does at least every five seconds."""
+        """Tell whether the task goes round and passes come to an end."""
         return time.monotonic() - self._beat < _STUCK_SECONDS
 
     async def finish(self, seconds: float) -> None:
@@ -63,36 +83,37 @@ class Scheduler:
         if self._running:
             await asyncio.wait(list(self._running.values()), timeout=seconds)
 
+    def is_pressed(self) -> bool:
+        """Tell whether schedules wait whose time has come, so that a pass should put off what is not urgent."""
+        return self._ready.holds(Urgency.DUE)
+
     async def run(self) -> None:
         """Go round until cancelled."""
         try:
             while True:
-                self._beat = time.monotonic()
                 self._something.clear()
-                for key in self._due():
-                    await self._free.acquire()
-                    self._beat = time.monotonic()
+                self._ripen()
+                while self._may_begin() and (key := self._ready.take()):
                     self._running[key] = asyncio.create_task(self._pass(key), name=f"pass {key.namespace}/{key.name}")
+                if self._may_begin():
+                    self._beat = time.monotonic()
                 await self._nap()
         finally:
             for task in self._running.values():
                 task.cancel()
             await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    def _due(self) -> list[Key]:
-        """Take the schedules to look at now: those that changed, and those whose time has come."""
-        if self._finishing:
-            return []
+    def _may_begin(self) -> bool:
+        return len(self._running) < self._workers and not self._finishing
+
+    def _ripen(self) -> None:
+        """Put those in the queue whose time has come."""
         now = self._clock()
         while self._heap and self._heap[0][0] <= now:
             when, key = heapq.heappop(self._heap)
             if self._wakes.get(key) == when:
                 del self._wakes[key]
-                self._changed[key] = None
-        due = [key for key in self._changed if key not in self._running]
-        for key in due:
-            del self._changed[key]
-        return due
+                self.touch(key, Urgency.DUE)
 
     async def _nap(self) -> None:
         seconds = _LONGEST_NAP_SECONDS
@@ -110,25 +131,28 @@ class Scheduler:
                 wake = await self._look_at(key)
             self._failures.pop(key, None)
         except Exception as error:  # noqa: BLE001 (whatever goes wrong with one schedule, the others go on)
-            wake = self._again(key, error)
+            wake = self._later(key, error)
         finally:
             del self._running[key]
-            self._free.release()
+            self._beat = time.monotonic()
             self._something.set()
+            if (urgency := self._again.pop(key, None)) is not None:
+                self._ready.put(key, urgency)
         if wake is None:
             self._wakes.pop(key, None)
         elif self._wakes.get(key) != wake:
             self._wakes[key] = wake
             heapq.heappush(self._heap, (wake, key))
 
-    def _again(self, key: Key, error: Exception) -> datetime:
-        """Return when to try again after a failure: after 1, 2, 4 .. 60 seconds."""
+    def _later(self, key: Key, error: Exception) -> datetime:
+        """Return when to try again after a failure: after 1, 2, 4 .. 60 seconds, 4 at most where nothing answers."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        backoff = min(_LONGEST_BACKOFF, timedelta(seconds=2 ** min(failures - 1, 6)))
+        longest = _LONGEST_BACKOFF_UNREACHABLE if isinstance(error, UnreachableError) else _LONGEST_BACKOFF
+        seconds = min(longest, 2.0 ** min(failures - 1, 6)) * (1 + _JITTER * self._jitter())
         _log.warning(
-            "%s/%s: %s: %s; trying again in %d s", key.namespace, key.name, type(error).__name__, error, backoff.seconds
+            "%s/%s: %s: %s; trying again in %.1f s", key.namespace, key.name, type(error).__name__, error, seconds
         )
-        return self._clock() + backoff
+        return self._clock() + timedelta(seconds=seconds)
 
 
 def utc_now() -> datetime:

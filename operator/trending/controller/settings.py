@@ -36,7 +36,7 @@ class Settings:
     """What the Lease is called: TRENDING_LEASE_NAME."""
     resync_seconds: float = 300.0
     """How often everything is listed anew: a watch that lost an event is repaired by then."""
-    workers: int = 32
+    workers: int = 64
     """How many schedules are looked at side by side: more only makes the API server queue them."""
 
     @classmethod
