@@ -50,8 +50,12 @@ test-postgres: install ## Tests against a real PostgreSQL, 15 and then 18, start
 test-e2e: cluster image postgres-image ## Tests on a real cluster (kind) with a real PostgreSQL in it
 	@$(RUN)/pytest --tb=short tests/e2e
 
+.PHONY: test-chaos
+test-chaos: install ## Tests on a control plane alone (etcd, API server, controllers), which they stop, freeze and kill
+	@$(RUN)/pytest --tb=short tests/chaos
+
 .PHONY: test
-test: check test-postgres test-e2e ## Everything: check, PostgreSQL, cluster
+test: check test-postgres test-e2e test-chaos ## Everything: check, PostgreSQL, cluster, control plane
 
 .PHONY: cluster
 cluster: install ## Bring up kind: 35 s when its node image is there, about 15 min on a bare machine without container registries

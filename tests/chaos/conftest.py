@@ -1,0 +1,20 @@
+"""Fixtures of the tests on a control plane alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane, control_plane
+from tests.cluster.errors import ClusterError
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[ControlPlane]:
+    """A control plane of a module's own: what its tests do to it they undo."""
+    try:
+        with control_plane() as started:
+            yield started
+    except ClusterError as error:
+        pytest.fail(str(error), pytrace=False)
