@@ -58,7 +58,7 @@ class Kube:
         except config.ConfigException:
             await load.load_kube_config(client_configuration=configuration)
         configuration.connection_pool_maxsize = _CONNECTIONS
-        return cls(ApiClient(configuration))
+        return cls(ApiClient(configuration), patience=Patience())
 
     async def close(self) -> None:
         """Close the connections."""

@@ -179,7 +179,7 @@ class Operator:
         self._scheduler = scheduler
         known = self.store.keys()
         for key in known:
-            scheduler.touch(key)
+            scheduler.touch(key, Urgency.DUE)  # any may be: what there is to tell of each waits until all have started
         try:
             await scheduler.run()
         finally:
