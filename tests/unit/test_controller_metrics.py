@@ -275,6 +275,8 @@ async def test_each_api_request_is_told_by_verb_resource_and_answer(world: World
     await kube.get_schedule("default", "hourly")
     assert [page async for page, _ in kube.jobs()] == [[]]
     await kube.pods_of_job("default", "u")
+    await kube.get_namespace("default")
+    await kube.get_version()
     await kube.replace_status(body)
     await kube.create_event(body)
     transport.status = 409
@@ -291,6 +293,8 @@ async def test_each_api_request_is_told_by_verb_resource_and_answer(world: World
         ("get", "trendingschedules", "200"),
         ("list", "jobs", "200"),
         ("list", "pods", "200"),
+        ("get", "namespaces", "200"),
+        ("get", "/version", "200"),
         ("update", "trendingschedules/status", "200"),
         ("create", "events", "200"),
         ("create", "jobs", "409"),

@@ -207,8 +207,10 @@ def _within(namespace: str | None) -> str:
 
 
 def _request_of(method: str, path: str) -> tuple[str, str]:
-    """Return the verb and the resource, as rules of RBAC name them, of a request."""
+    """Return the verb and the resource, as rules of RBAC name them, of a request; of one for no resource the path."""
     parts = path.strip("/").split("/")
+    if parts[0] not in ("api", "apis"):
+        return _VERBS[method], path
     parts = parts[2:] if parts[0] == "api" else parts[3:]
     if parts[0] == "namespaces" and len(parts) > 2:
         parts = parts[2:]
