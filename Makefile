@@ -86,6 +86,10 @@ docs: install ## Build the documents' site into build/site, strictly: no broken 
 docs-reference: install ## Write the documents' pages that are made from the models and the commands
 	@$(PYTHON) -m documents
 
+.PHONY: pictures
+pictures: install ## Draw the pictures of the documents anew: what `kubectl trending` looks like
+	@$(PYTHON) -m demo.pictures
+
 .PHONY: bench
 bench: install ## Measure the engine on a PostgreSQL of its own: tables, and JSON below bench/results (some hours)
 	@$(PYTHON) -m bench

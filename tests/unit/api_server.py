@@ -26,6 +26,8 @@ class ApiServer:
         self.pods: list[JsonObject] = []
         self.patched: list[JsonObject] = []
         self.refuse: tuple[int, str] | None = None
+        self.refused_kinds: set[str] = set()
+        """What may not be listed, such as `pods`."""
         self.installed = True
         self.meanwhile: Callable[[JsonObject], None] | None = None
         """Called with an object before it is given out: what happens while a command looks on."""
@@ -38,6 +40,8 @@ class ApiServer:
             return web.Response(status=404, text="404 page not found\n")
         namespace = parts[parts.index("namespaces") + 1] if "namespaces" in parts else None
         for kind, objects in ((PLURAL, self.schedules), ("jobs", self.jobs), ("pods", self.pods)):
+            if parts[-1] == kind and kind in self.refused_kinds:
+                return _status(403, f"{kind} is forbidden")
             if parts[-1] == kind:
                 return web.json_response({"metadata": {}, "items": list(_selected(objects, namespace, request))})
             if parts[-2] == kind:

@@ -22,6 +22,7 @@ from trending.controller.kube import JOB_SELECTOR, JsonObject, Kube, reason_of
 
 _T = TypeVar("_T")
 _UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
 
 
@@ -84,6 +85,17 @@ class Cluster(Kube):
         selector = f"{JOB_SELECTOR},{SCHEDULE_LABEL}={name}"
         pages = self._list(f"/apis/batch/v1/namespaces/{self.namespace}/jobs", selector=selector)
         return [body async for page, _ in pages for body in page]
+
+    async def pods_of(self, name: str) -> list[JsonObject]:
+        """Return the pods that carry a schedule's label; none where one may not read pods, since Jobs tell the most."""
+        selector = f"{JOB_SELECTOR},{SCHEDULE_LABEL}={name}"
+        pages = self._list(f"/api/v1/namespaces/{self.namespace}/pods", selector=selector)
+        try:
+            return [body async for page, _ in pages for body in page]
+        except ApiException as error:
+            if error.status != _FORBIDDEN:
+                raise
+            return []
 
     async def _named(self, name: str, call: Awaitable[JsonObject]) -> JsonObject:
         try:

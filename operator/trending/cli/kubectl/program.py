@@ -8,9 +8,11 @@ from trending.cli.kubectl.where import Where, located
 from trending.cli.lazy import LazyGroup
 
 _COMMANDS: Final = {
+    "history": "trending.cli.kubectl.history",
     "list": "trending.cli.kubectl.list",
     "resume": "trending.cli.kubectl.suspend:resume",
     "run": "trending.cli.kubectl.run",
+    "status": "trending.cli.kubectl.status",
     "suspend": "trending.cli.kubectl.suspend:suspend",
 }
 """Where each subcommand is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,6 +19,12 @@ class Where:
     context: str | None = None
     kubeconfig: str | None = None
     """The path of the file; None means $KUBECONFIG, else ~/.kube/config."""
+
+    @property
+    def flags(self) -> str:
+        """What a further command has to be given to work at the same place, such as ` -n discovery`."""
+        said = ((" -n ", self.namespace), (" --context ", self.context), (" --kubeconfig ", self.kubeconfig))
+        return "".join(f"{flag}{shlex.quote(value)}" for flag, value in said if value)
 
 
 _F = TypeVar("_F", bound=Callable[..., Any])
