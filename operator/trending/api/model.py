@@ -2,8 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
 
 
 class ApiModel(BaseModel):
@@ -15,8 +16,20 @@ class ApiModel(BaseModel):
         validate_by_alias=True,
         extra="forbid",
         frozen=True,
-        use_attribute_docstrings=True,
+        # A run's process starts sooner: of most models it never meets an object.
+        defer_build=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Add what is written below the fields; pydantic itself would read that from the source at each import."""
+        from trending.api.descriptions import field_descriptions
+
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema)["properties"]
+        for name, text in field_descriptions(cls).items():
+            properties[to_camel(name)].setdefault("description", text)
+        return schema
 
     def to_json_object(self) -> dict[str, Any]:
         """Return the object as Kubernetes writes it: camelCase names, absent fields left out."""
