@@ -200,3 +200,18 @@ def test_rows_that_a_trigger_keeps_from_being_written_are_told(database: Databas
     )
     assert step_of(report, "own").rows_inserted == 2
     assert "the server wrote 2 rows of the 3 that were to change" in (step_of(report, "own").note or "")
+
+
+def test_what_a_run_plans_in_its_own_way_is_no_matter_of_the_tables_triggers(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE hot (id int PRIMARY KEY, score int); INSERT INTO hot VALUES (1, 1);"
+        "CREATE TABLE seen (text text); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "INSERT INTO seen SELECT concat_ws(' ', current_setting('enable_indexscan'), "
+        "current_setting('enable_hashagg')); "
+        "RETURN NULL; END $$;"
+        "CREATE TRIGGER note AFTER INSERT OR UPDATE ON hot FOR EACH STATEMENT EXECUTE FUNCTION note()"
+    )
+    ledger(database)
+    query = "SELECT g AS id, 2 AS score FROM generate_series(1, 2) AS g"
+    report_of(run(database, spec(rewrite=[own_target(query=query)], database={"settings": {"enable_hashagg": "off"}})))
+    assert database.execute("SELECT DISTINCT text FROM seen") == [("on off",)]

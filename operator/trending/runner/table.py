@@ -36,8 +36,10 @@ _COLUMNS: Final = """
             WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
         ) AS element (type)
     )
-    SELECT a.attname AS name, n.nspname AS type_schema, t.typname AS type_name, a.attgenerated <> '' AS is_generated,
+    SELECT a.attname AS name, n.nspname AS type_schema, t.typname AS type_name,
+        format_type(a.atttypid, a.atttypmod) AS declared, a.attgenerated <> '' AS is_generated,
         a.attidentity = 'a' AS is_identity, t.typcategory = 'D' AS is_moment,
+        t.typbyval AS is_by_value,
         EXISTS (
             SELECT FROM consists JOIN pg_type AS e ON e.oid = consists.type
             WHERE consists.number = a.attnum AND e.typtype = 'b' AND e.typcategory <> 'A' AND NOT EXISTS (
@@ -74,12 +76,16 @@ class Column:
     name: str
     type_schema: str
     type_name: str
+    declared: str
+    """The type as SQL has it, with its modifier, such as numeric(5,2)."""
     is_generated: bool
     """GENERATED ALWAYS AS (..) STORED: the server computes it."""
     is_identity: bool
     """GENERATED ALWAYS AS IDENTITY: the server numbers it."""
     is_moment: bool
     """A date or a timestamp."""
+    is_by_value: bool
+    """Of a type that is passed by value, such as numbers of up to 8 bytes and times: two are compared in no time."""
     lacks_equality: bool
     """Its type has no `=` that compares values; its text is compared."""
 

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def numbers(source: Stage) -> dict[str, int]:
-    """Return the number of each of the stage's columns."""
-    return {name: at for at, name in enumerate(source.columns, start=1)}
+    """Return the number of each of the columns that the stage's table has."""
+    return {name: at for at, name in enumerate(source.stored, start=1)}
 
 
 def numbered(source: Stage) -> sql.Composed:
-    """Return the select list that gives the stage's columns their numbers: c1, c2, .."""
+    """Return the select list that gives the columns of the stage's table their numbers: c1, c2, .."""
     return sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(sql.Identifier(name), c(at)) for name, at in numbers(source).items()
     )

@@ -38,7 +38,5 @@ class DeleteInsert:
             target.table.identifier, target.slice.condition("target")
         )
         deleted = self._connection.execute(delete).rowcount
-        staged = sql.SQL("{} AS staged").format(plan.source.identifier)
-        return RewriteResult(
-            inserted=insert_rows(self._connection, plan, staged), updated=0, deleted=deleted, unchanged=0
-        )
+        inserted = insert_rows(self._connection, plan, plan.source.relation)
+        return RewriteResult(inserted=inserted, updated=0, deleted=deleted, unchanged=0)

@@ -112,7 +112,7 @@ def _repeated(goal: Goal, source: Stage, index: UniqueIndex) -> sql.Composed:
     known = all_of(sql.SQL("{} IS NOT NULL").format(each) for each in own)
     return _REPEATED.format(
         entry=sql.SQL(", ").join(_text(each) for each in own),
-        entries=index.entries(source.identifier, goal.key),
+        entries=index.entries(source.relation, goal.key),
         known=sql.SQL("true") if index.nulls_are_alike else known,
         own=sql.SQL(", ").join(own),
     )
@@ -127,7 +127,7 @@ def _move(target: Destination, source: Stage, index: UniqueIndex, *, updates_onl
         new_key=_texts("new", "k", size),
         old_key=_texts("old", "k", size),
         entry=_texts("new", "x", width),
-        new=index.entries(source.identifier, target.key),
+        new=index.entries(source.relation, target.key),
         old=index.entries(rows, target.key),
         meet=index.meet("new", "old"),
         same_key=all_of(

@@ -25,12 +25,12 @@ _PRUNE: Final = sql.SQL("""
     WHERE {slice} AND NOT EXISTS (SELECT FROM {stage} AS staged WHERE {same_key})
 """)
 _UPSERT: Final = sql.SQL("""
-    INSERT INTO {table} AS target ({columns}) SELECT {values} FROM {stage} AS staged
+    INSERT INTO {table} AS target ({columns}) SELECT {values} FROM {staged}
     ON CONFLICT ({conflict}) {action}
 """)
 _UPDATE: Final = sql.SQL("DO UPDATE SET {assignments} WHERE {slice} AND ({differs})")
 _OUTSIDE: Final = sql.SQL("""
-    SELECT {key} FROM {table} AS target JOIN {stage} AS staged ON {same_index} WHERE ({slice}) IS NOT TRUE LIMIT 1
+    SELECT {key} FROM {table} AS target JOIN {staged} ON {same_index} WHERE ({slice}) IS NOT TRUE LIMIT 1
 """)
 _INSTEAD: Final = (
     "INSERT .. ON CONFLICT cannot do that; use strategy Merge, or make that a constraint that is DEFERRABLE"
@@ -80,7 +80,7 @@ class Upsert:
                 table=target.table.identifier,
                 columns=_names([*source.columns, *([source.stamp] if source.stamp else [])]),
                 values=self._values(plan),
-                stage=source.identifier,
+                staged=source.relation,
                 conflict=_names(sorted(_index(target))),
                 action=self._action(plan),
             )
@@ -137,7 +137,7 @@ class Upsert:
                 sql.SQL("left({}::text, 100)").format(sql.Identifier("staged", n)) for n in target.key
             ),
             table=target.table.identifier,
-            stage=source.identifier,
+            staged=source.relation,
             same_index=_same(sorted(index)),
             slice=target.slice.condition("target"),
         )

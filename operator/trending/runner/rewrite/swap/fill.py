@@ -51,7 +51,7 @@ def fill(
             [*(sql.SQL("staged.{}").format(name) for name in names), *(sql.SQL(text) for text in others.values())]
         ),
         sql.SQL(", ").join(stamped),
-        source.identifier,
+        source.relation,
     )
     if len(partitions.leaves) > 1:
         insert += sql.SQL(" WHERE {}").format(sql.SQL(leaf.constraint))

@@ -103,6 +103,8 @@ class _NoWay(Exception):  # noqa: N818 (it never leaves this module)
 def descend(connection: Connection, slice_: Slice) -> Found | Obstacle:
     """Find the leaves that hold exactly the slice, from the catalog alone."""
     nodes = connection.cursor(row_factory=class_row(Node)).execute(_NODES, [slice_.table.oid]).fetchall()
+    if not nodes:
+        raise RunError(f"table {slice_.table.qualified} was dropped while the run was at work")
     root = nodes[0]
     if root.strategy is None:
         return Obstacle(f"{root.qualified} is not partitioned (`trending partition` makes it so)")
