@@ -260,3 +260,36 @@ def test_statement_timeout_from_the_settings_is_kept(totals: Database) -> None:
     wanted = refreshing(view="slow", database={"settings": {"statement_timeout": "300ms"}})
     report = report_of(run(totals, wanted), exit_code=1)
     assert "statement timeout (SQLSTATE 57014)" in report.message
+
+
+class Altering(Heard):
+    """Alters the table when a step begins."""
+
+    def __init__(self, step: str, database: Database, statement: str) -> None:
+        super().__init__()
+        self._step, self._database, self._statement = step, database, statement
+
+    def says(self, text: str) -> None:
+        super().says(text)
+        if text.startswith(self._step):
+            self._database.execute(self._statement)
+
+
+def test_a_table_that_is_altered_while_views_are_refreshed_is_rewritten_as_it_is_then(totals: Database) -> None:
+    heard = Altering("starts Refresh", totals, "ALTER TABLE hot ADD COLUMN created_at timestamptz")
+    report = report_of(run(totals, refreshing(), heard=heard))
+    assert totals.execute("SELECT DISTINCT created_at FROM hot") == [(report.data_timestamp,)]
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "told"),
+    [
+        ("starts Refresh", 2, "target own: spec.rewrite[0].table: there is no table hot in database"),
+        ("starts Rewrite", 1, "target own: table public.hot was dropped while the run was at work"),
+    ],
+)
+def test_a_table_that_is_dropped_while_a_run_is_at_work_is_told(
+    totals: Database, step: str, code: int, told: str
+) -> None:
+    report = report_of(run(totals, refreshing(), heard=Altering(step, totals, "DROP TABLE hot")), exit_code=code)
+    assert told in report.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -82,16 +83,28 @@ def test_values_are_converted_as_an_insert_would(database: Database) -> None:
     assert "value too long for type character varying(3)" in report.message
 
 
-def test_slice_values_are_never_cut_to_the_columns_length(database: Database) -> None:
+@pytest.mark.parametrize(
+    ("declared", "stored", "value", "would_be"),
+    [
+        ("varchar(4)", "main", "mainly", "main"),
+        ("numeric(5,2)", "1.01", "1.005", "1.01"),
+        ("timestamp(0)", "2026-01-01 00:00:01", "2026-01-01 00:00:00.7", "2026-01-01 00:00:01"),
+    ],
+)
+def test_a_slice_value_that_the_column_would_change_is_refused(
+    database: Database, declared: str, stored: str, value: str, would_be: str
+) -> None:
     database.execute(
-        "CREATE TABLE hot (board varchar(4), id int, PRIMARY KEY (board, id)); INSERT INTO hot VALUES ('main', 1)"
+        f"CREATE TABLE hot (board {declared}, id int, PRIMARY KEY (board, id)); INSERT INTO hot VALUES ('{stored}', 1)"
     )
     ledger(database)
-    report = report_of(
-        run(database, spec(rewrite=[own_target(slice={"board": ["mainly"]}, query="SELECT 2 AS id")])), exit_code=2
-    )
-    assert "value too long" in report.message
-    assert database.execute("SELECT * FROM hot") == [("main", 1)]
+    wanted = spec(rewrite=[own_target(slice={"board": [value]}, query="SELECT 2 AS id")])
+    report = report_of(run(database, wanted), exit_code=2)
+    assert f"cannot hold '{value}', which it would make '{would_be}'" in report.message
+    assert database.execute("SELECT id FROM hot") == [(1,)]
+    fine = spec(rewrite=[own_target(slice={"board": [stored]}, query="SELECT 2 AS id", maxDeletePercent=100)])
+    report_of(run(database, fine))
+    assert database.execute("SELECT board::text, id FROM hot") == [(stored, 2)]
 
 
 def test_a_query_only_reads(database: Database) -> None:
@@ -166,3 +179,41 @@ def test_the_planner_knows_how_many_rows_the_stage_has(board: Database) -> None:
         ("trending_stage", 3000),
         ("trending_chang", 3000),
     ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "told"),
+    [
+        ("id int, day date", "(1, date '2026-01-01'), (2, '2026-01-01'), (2, '2026-01-01')", "id=2, day=2026-01-01"),
+        ("id float8", "('NaN'::float8), (1), ('NaN')", "id=NaN"),
+        ("id float8", "('0'::float8), ('-0')", "id=-?0"),
+        ("id numeric", "(1.0), (1.00)", "id=1.00?"),
+        ("id uuid", "('00000000-0000-0000-0000-00000000000a'::uuid), ('00000000-0000-0000-0000-00000000000A')", "id=0"),
+        ("id char(3)", "('a'), ('a  ')", "id=a"),
+        ("id text, n int", "('b', 1), ('a', 1), ('b', 2), ('b', 1)", "id=b, n=1"),
+    ],
+)
+@pytest.mark.parametrize("strategy", ["Merge", "DeleteInsert"])
+def test_two_rows_of_one_key_are_told_whatever_the_key_is_made_of(
+    database: Database, strategy: str, columns: str, rows: str, told: str
+) -> None:
+    names = ", ".join(column.split()[0] for column in columns.split(", "))
+    database.execute(f"CREATE TABLE hot ({columns}, PRIMARY KEY ({names}))")
+    ledger(database)
+    wanted = spec(rewrite=[own_target(query=f"SELECT * FROM (VALUES {rows}) AS v ({names})", strategy=strategy)])
+    message = report_of(run(database, wanted), exit_code=2).message
+    assert re.search(f"2 rows have the same key, {told}", message), message
+    assert database.execute("SELECT count(*) FROM hot") == [(0,)]
+
+
+def test_the_stage_has_no_column_for_what_is_the_same_in_all_rows(board: Database) -> None:
+    board.execute(
+        "CREATE TABLE seen (name name); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "INSERT INTO seen SELECT a.attname FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid "
+        "WHERE a.attnum > 0 AND c.relname ~ '^trending_stage_'; RETURN NULL; END $$;"
+        "CREATE TRIGGER note AFTER INSERT ON hot FOR EACH STATEMENT EXECUTE FUNCTION note();"
+        "INSERT INTO source VALUES ('a', 1, 1, 'x')"
+    )
+    report_of(run(board, target()))
+    assert board.execute("SELECT name FROM seen") == [("kind",), ("post_id",), ("score",), ("genre",)]
+    assert board.execute("SELECT board, kind FROM hot") == [("main", "a")]

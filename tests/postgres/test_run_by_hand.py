@@ -7,13 +7,14 @@ import os
 import pty
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.postgres.runs import OPERATOR, ledger, own_target, spec_dict, start
+from tests.postgres.runs import OPERATOR, Heard, ledger, own_target, report_of, run, spec, spec_dict, start
 from tests.postgres.server import Database
 
 MEASURED = """
@@ -82,6 +83,14 @@ def test_now_may_be_given(hot: Database, tmp_path: Path) -> None:
     code, out, _ = trending(*arguments, "--database", hot.uri)
     assert code == 0
     assert json.loads(out)["dataTimestamp"] == "2026-11-23T18:00:00.000000Z"
+
+
+def test_a_now_in_the_future_is_warned_of_since_other_runs_would_go_back_behind_it(hot: Database) -> None:
+    heard = Heard()
+    later = datetime(3026, 1, 1, tzinfo=UTC)
+    report_of(run(hot, spec(rewrite=[own_target(query="SELECT 1 AS id, 2 AS score")]), now=later, heard=heard))
+    warned = "the data timestamp 3026-01-01T00:00:00.000000Z is later than the database's clock"
+    assert any(line.startswith(warned) for line in heard.lines)
 
 
 @pytest.mark.parametrize("now", ["yesterday", "2026-11-23T18:00:00"])

@@ -19,6 +19,8 @@ from trending.runner.table import Table, look_up
 Connection = psycopg.Connection[Any]
 
 _USUAL_STAMP: Final = "created_at"
+_LEDGER: Final = "trending"
+"""The schema of the ledger."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +125,8 @@ def wish(target: Target, where: str) -> Wish:
 def resolve(connection: Connection, wish: Wish) -> Goal:
     """Look up what a target names. Raises ConfigurationError, which names the field, for what is not there."""
     table = look_up(connection, wish.table, where=f"{wish.where}.table")
+    if table.schema == _LEDGER:
+        raise ConfigurationError(f"{wish.where}.table: {table.qualified} is of the ledger, which runs keep themselves")
     slice_ = canonical_slice(connection, table, wish.slice, where=f"{wish.where}.slice")
     try:
         query = bind_now(wish.query)

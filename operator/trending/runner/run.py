@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from trending.api.instant import format_precise
 from trending.api.spec import Refresh, TrendingScheduleSpec
 from trending.api.status import Step, StepAction
 from trending.report import TargetReport
@@ -95,9 +96,12 @@ class _Run:
         self._record.take_over(row.refreshed)
         self._resolve(connection)
         self._leave_out_what_is_not_due(connection)
+        self._warn_of_the_future(connection)
         self._progress.plans(self._record.left)
         # Where no target can be had, or is due, there is nothing to refresh for.
         if self._goals and self._refresh():
+            if self._order.spec.refresh:
+                self._look_again()
             others = self._look_for_others(row)
             self._rewrite(row)
             for name, sentence in others.items():
@@ -109,12 +113,34 @@ class _Run:
 
     def _resolve(self, connection: Connection) -> None:
         """Look every target up. One that cannot be had fails alone."""
-        for index, target in enumerate(self._order.spec.rewrite):
-            with self._noting("Rewrite", target.name), doing(f"spec.rewrite[{index}]"):
-                self._goals.append(resolve(connection, wish(target, f"spec.rewrite[{index}]")))
+        self._goals = self._resolved(connection, [target.name for target in self._order.spec.rewrite])
         if sentence := overlap(self._goals):
             raise ConfigurationError(sentence)
         self._look_at_freshness(connection)
+
+    def _resolved(self, connection: Connection, names: Collection[str]) -> list[Goal]:
+        goals: list[Goal] = []
+        for index, target in enumerate(self._order.spec.rewrite):
+            if target.name in names:
+                with self._noting("Rewrite", target.name), doing(f"spec.rewrite[{index}]"):
+                    goals.append(resolve(connection, wish(target, f"spec.rewrite[{index}]")))
+        return goals
+
+    def _look_again(self) -> None:
+        """Look the targets up once more: refreshes take their time, and tables are altered meanwhile."""
+        with doing("looking the targets up"):
+            self._goals = self._resolved(self._connected(), [goal.name for goal in self._goals])
+
+    def _warn_of_the_future(self, connection: Connection) -> None:
+        """Say that runs whose data timestamps are the clock's will be superseded until that has caught up."""
+        if self._order.now is None:
+            return
+        row = connection.execute("SELECT now() < %s", [self._order.now]).fetchone()
+        if row == (True,):
+            self._progress.says(
+                f"the data timestamp {format_precise(self._order.now)} is later than the database's clock: until then "
+                "no other run writes these slices, since that would go back behind it"
+            )
 
     def _leave_out_what_is_not_due(self, connection: Connection) -> None:
         """Keep the targets that are due; where none is, no view is refreshed either.

@@ -69,7 +69,7 @@ class Slice:
 def canonical_slice(connection: Connection, table: Table, slice_: Mapping[str, Sequence[str]], *, where: str) -> Slice:
     """Have the server cast each value to its column's type and back, so that `01` and `1` of a number are one.
 
-    Raises ConfigurationError, which begins with `where`, for an unknown column or a value that is none of its type.
+    Raises ConfigurationError, which begins with `where`, for an unknown column or a value that it cannot hold.
     """
     values = {
         name: _canonical_values(connection, table, name, texts, f"{where}.{name}") for name, texts in slice_.items()
@@ -80,12 +80,23 @@ def canonical_slice(connection: Connection, table: Table, slice_: Mapping[str, S
 def _canonical_values(
     connection: Connection, table: Table, name: str, texts: Sequence[str], where: str
 ) -> tuple[str, ...]:
-    of_type = table.column(name, where).type
+    column = table.column(name, where)
+    of_type, declared = column.type, sql.SQL(column.declared)
     query = sql.SQL("SELECT DISTINCT v::{}::text FROM unnest({}::text[]) AS v").format(of_type, list(texts))
+    # A row with the value would be stored with another one, and lie outside the slice.
+    changed = sql.SQL(
+        "SELECT v, v::{1}::text FROM unnest({2}::text[]) AS v WHERE (v::{0})::text <> (v::{1}::{0})::text LIMIT 1"
+    ).format(of_type, declared, list(texts))
     try:
         rows = connection.execute(query).fetchall()  # without parameters, so that a % in a name is nothing special
+        other = connection.execute(changed).fetchone()
     except psycopg.DataError as error:
         raise ConfigurationError(
             f"{where}: a value is none for that column of {table.qualified}", server=error
         ) from None
+    if other:
+        raise ConfigurationError(
+            f"{where}: that column of {table.qualified} is {column.declared} and cannot hold {other[0]!r}, which it "
+            f"would make {other[1]!r}"
+        )
     return tuple(sorted(text for (text,) in rows))
