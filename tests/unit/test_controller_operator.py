@@ -21,7 +21,7 @@ HOURLY = Key("default", "hourly")
 async def started(
     kube: FakeKube, monkeypatch: pytest.MonkeyPatch, settings: Settings = SETTINGS
 ) -> AsyncIterator[tuple[Operator, asyncio.Event]]:
-    async def connect() -> Kube:
+    async def connect(**_: str) -> Kube:
         return kube
 
     monkeypatch.setattr(Kube, "connect", connect)
@@ -110,7 +110,7 @@ async def test_when_a_task_dies_the_process_is_told_to_stop(
             await stop.wait()
         assert operator.failed
         assert await operator.why_not_live() == f"the {name} task is dead"
-        assert await operator.why_not_ready() == f"the {name} task is dead"
+        assert await operator.why_not_ready() == "the process is stopping"
 
 
 async def test_an_operator_that_has_not_listed_anything_lives_and_is_not_ready() -> None:

@@ -58,7 +58,7 @@ def cluster() -> Cluster:
 
 @asynccontextmanager
 async def started(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Operator]:
-    async def connect() -> Kube:
+    async def connect(**_: str) -> Kube:
         return cluster
 
     monkeypatch.setattr(Kube, "connect", connect)
@@ -152,6 +152,20 @@ async def test_told_to_stop_it_lets_a_pass_come_to_its_end_and_then_gives_the_le
     assert len(cluster.job_names) == 1
     assert cluster.status()["activeCount"] == 1
     assert cluster.holder is None
+
+
+@virtual
+async def test_the_lease_is_given_back_before_the_process_ends(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with started(cluster, monkeypatch) as operator:
+        await asyncio.sleep(1)
+        operator.stop()
+        await operator._stop.wait()
+        assert cluster.holder is None
+        assert not operator.failed
+        assert await operator.why_not_live() is None
+        assert await operator.why_not_ready() == "the process is stopping"
 
 
 @virtual

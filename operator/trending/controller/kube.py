@@ -47,10 +47,11 @@ class Kube:
         self._patience = patience or Patience(tries=1)
 
     @classmethod
-    async def connect(cls) -> "Kube":
+    async def connect(cls, *, who: str) -> "Kube":
         """Connect as the pod's service account, else as the kubeconfig says.
 
-        Raises ConfigException where there is neither.
+        `who` of several controllers this is, the API server's audit log tells by the user agent. Raises
+        ConfigException where there is neither.
         """
         configuration, load = Configuration(), cast("Any", config)  # these loaders have no types
         try:
@@ -58,7 +59,9 @@ class Kube:
         except config.ConfigException:
             await load.load_kube_config(client_configuration=configuration)
         configuration.connection_pool_maxsize = _CONNECTIONS
-        return cls(ApiClient(configuration), patience=Patience())
+        client: Any = ApiClient(configuration)
+        client.user_agent = f"{MANAGED_BY} ({who})"
+        return cls(client, patience=Patience())
 
     async def close(self) -> None:
         """Close the connections."""

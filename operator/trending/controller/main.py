@@ -6,6 +6,8 @@ operator is gone.
 """
 
 import asyncio
+import signal
+import threading
 from collections.abc import Iterator
 from itertools import chain, repeat
 from typing import Any
@@ -53,6 +55,10 @@ async def configure(settings: kopf.OperatorSettings, memo: Operator, **_: Any) -
         await memo.start()
     except NotReadyError as error:
         raise kopf.TemporaryError(str(error), delay=_START_AGAIN_SECONDS) from None
+    if threading.current_thread() is threading.main_thread():
+        # In place of kopf's own: it ends its watches first, for some seconds, in which nobody would lead.
+        for told in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(told, memo.stop)
 
 
 @kopf.on.cleanup(registry=registry)

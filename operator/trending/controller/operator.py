@@ -49,6 +49,7 @@ class Operator:
         self.failed = False
         self._stop = stop
         self._tasks: list[asyncio.Task[None]] = []
+        self._closing: asyncio.Task[None] | None = None
         self._kube: Kube | None = None
         self._lease_kube: Kube | None = None
         self._leadership: Leadership | None = None
@@ -63,7 +64,9 @@ class Operator:
         Raises NotReadyError where the API server does not answer, the resource is not installed or the service
         account may not read.
         """
-        kube = self._kube = await Kube.connect()
+        # A container that is started anew in the same pod is another candidate.
+        identity = f"{self.settings.instance}_{uuid4().hex[:8]}"
+        kube = self._kube = await Kube.connect(who=identity)
         kube.answered = self.metrics.observe_request
         self.metrics.observe_queue(lambda: self._scheduler.depth if self._scheduler else 0)
         self._listing = Listing(kube=kube, store=self.store, namespaces=self.settings.watch_namespaces)
@@ -75,13 +78,12 @@ class Operator:
         _log.info("watching %d schedules", len(self.store))
         if self.settings.leader_election:
             # On connections of its own: a renewal must not wait behind a thousand Jobs.
-            self._lease_kube = await Kube.connect()
+            self._lease_kube = await Kube.connect(who=identity)
             self._leadership = Leadership(
                 kube=self._lease_kube,
                 namespace=self.settings.namespace,
                 name=self.settings.lease_name,
-                # A container that is started anew in the same pod is another candidate.
-                identity=f"{self.settings.instance}_{uuid4().hex[:8]}",
+                identity=identity,
                 clock=self._clock,
             )
             kube.before_writing = self._leadership.check
@@ -90,8 +92,19 @@ class Operator:
             self._supervise(self._lead(), "scheduler")
         self._supervise(self._resync_for_ever(), "resync")
 
+    def stop(self) -> None:
+        """Close, so that another may lead, and then have the rest of the process end, which takes its time."""
+        if not self._closing:
+            self._closing = asyncio.create_task(self._close(), name="closing")
+            self._closing.add_done_callback(lambda _: self._stop.set())
+
     async def close(self) -> None:
         """Let passes come to their end, give the lead to another, stop the tasks and close the connections."""
+        if not self._closing:
+            self._closing = asyncio.create_task(self._close(), name="closing")
+        await self._closing
+
+    async def _close(self) -> None:
         if self._scheduler:
             await self._scheduler.finish(_LAST_PASSES_SECONDS)
         for task in self._tasks:
@@ -108,7 +121,7 @@ class Operator:
 
     async def why_not_live(self) -> str | None:
         """Return what ails the process so that only a new one helps: a task that is dead or stuck."""
-        dead = [task.get_name() for task in self._tasks if task.done()]
+        dead = [task.get_name() for task in self._tasks if task.done() and not task.cancelled()]
         if dead:
             return f"the {dead[0]} task is dead"
         if self._scheduler and not self._scheduler.is_alive():
@@ -119,6 +132,8 @@ class Operator:
         """Return what keeps this controller from doing its part, be it to lead or to stand by."""
         if not self._tasks or self._kube is None:
             return "nothing has been listed yet"
+        if self._closing:
+            return "the process is stopping"
         if trouble := await self.why_not_live():
             return trouble
         if self._leadership:
@@ -212,7 +227,7 @@ class Operator:
         if not task.cancelled():
             self.failed = True
             _log.critical("the %s task has ended: %r", task.get_name(), task.exception())
-            self._stop.set()
+            self.stop()
 
 
 def _why_not_ready(error: Exception) -> str:
