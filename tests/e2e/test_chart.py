@@ -26,7 +26,7 @@ MAY: Final = {
     (GROUP, f"{PLURAL}/finalizers"): {"update"},
     ("batch", "jobs"): {"get", "list", "watch", "create", "delete"},
     ("", "pods"): {"get", "list"},
-    ("", "events"): {"create", "patch"},
+    ("", "events"): {"create", "list", "patch"},
 }
 """All that the controller may do, anywhere."""
 EXAMPLES: Final = sorted((REPOSITORY / "manifests" / "examples").glob("*.yaml"))

@@ -121,7 +121,8 @@ _T = TypeVar("_T")
 class FakeKube(Kube):
     """An API server in memory: it counts versions, keeps names unique and refuses what was decided on an old version.
 
-    `writes` are the calls that wrote, by method; `refuse` maps a method to what it is to answer instead.
+    `writes` are the calls that wrote, by method; `refuse` maps a method to what it is to answer instead. `looks` are
+    the calls that read pods and warnings.
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
@@ -130,6 +131,8 @@ class FakeKube(Kube):
         self._schedules: dict[_Name, JsonObject] = {}
         self._jobs: dict[_Name, JsonObject] = {}
         self._pods: dict[str, list[JsonObject]] = {}
+        self._warnings: dict[str, list[JsonObject]] = {}
+        self.looks: list[str] = []
         self.events: dict[str, JsonObject] = {}
         self.writes: list[str] = []
         self.refuse: dict[str, ApiException] = {}
@@ -194,6 +197,14 @@ class FakeKube(Kube):
             pod = pod_body(message)
             self._pods.setdefault(body["metadata"]["uid"], []).append(pod)
         self._versioned(body)
+
+    def show_pod(self, name: str, body: JsonObject) -> None:
+        """Have a Job have this pod, and no other."""
+        self._pods[self._jobs["default", name]["metadata"]["uid"]] = [_copy(body)]
+
+    def warn(self, uid: str, message: str) -> None:
+        """Have a warning on the object of that uid, as other controllers send them."""
+        self._warnings.setdefault(uid, []).append({"message": message, "lastTimestamp": format_instant(self._clock())})
 
     def succeed(self, name: str, *, data: datetime | None = None, targets: tuple[str, ...] = ("week",)) -> None:
         """End a Job well, with the report that its data are of now, or of `data`."""
@@ -287,7 +298,12 @@ class FakeKube(Kube):
         self._version += 1
 
     async def pods_of_job(self, namespace: str, uid: str) -> list[JsonObject]:  # noqa: ARG002 (as Kube has it)
+        self.looks.append(f"pods at {format_instant(self._clock())[11:19]}")
         return _copy(self._pods.get(uid, []))
+
+    async def warnings(self, namespace: str, uid: str) -> list[JsonObject]:  # noqa: ARG002 (as Kube has it)
+        self.looks.append(f"warnings at {format_instant(self._clock())[11:19]}")
+        return _copy(self._warnings.get(uid, []))
 
     async def create_event(self, manifest: JsonObject) -> None:
         self._write("create_event")

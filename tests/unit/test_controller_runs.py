@@ -1,11 +1,12 @@
 """How a finished run is told: by its report, else by what its Job and pods left."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.unit.kube import at, pod_body, report
-from trending.controller.runs import FinishedRun, Remains, finish, read_pods
+from trending.controller.runs import FinishedRun, Remains, as_replaced, finish, finish_replaced, read_pods
 from trending.report import Report, write_termination_message
 from trending.schedule.observed import Finish, Job
 
@@ -96,7 +97,8 @@ def test_a_last_attempt_that_was_killed_is_not_told_by_the_report_of_the_one_bef
     run = finish(ended, read_pods([first, killed]))
     assert outcome(run) == ("Failed", "JobFailed")
     assert run.last_run.message == (
-        "The run failed and its container ended without a report (OOMKilled, exit code 137); "
+        "The run failed and its container was killed for using up all memory that it could have (OOMKilled, exit code "
+        "137): raise spec.template.spec.resources.limits.memory; "
         "BackoffLimitExceeded: Job has reached the specified backoff limit"
     )
 
@@ -172,3 +174,33 @@ def test_a_job_that_never_started_has_no_negative_duration() -> None:
         ended=None,
     )
     assert finish(never, Remains()).last_run.duration == "0s"
+
+
+def test_a_last_attempt_that_was_evicted_before_its_container_started_is_told_and_not_the_one_before() -> None:
+    first = pod_body(text(failure()), created="09:00", ended="09:01", exitCode=1)
+    evicted = {
+        "metadata": {"creationTimestamp": "2026-11-23T09:02:00Z"},
+        "spec": {"nodeName": "n1"},
+        "status": {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory. "},
+    }
+    run = finish(job("Failed"), read_pods([first, evicted]))
+    assert run.last_run.message == (
+        "The run failed and its pod was taken away: node n1 evicted it: The node was low on resource: memory"
+    )
+
+
+def test_a_deadline_that_passed_while_the_pod_waited_tells_what_for() -> None:
+    waited = "no node can take its pod: 0/1 nodes are available: 1 Insufficient memory"
+    run = finish(job("Failed", reason="DeadlineExceeded"), Remains(waited=waited))
+    assert run.last_run.message == (
+        f"The run was ended by activeDeadlineSeconds while it waited for its pod to run: {waited}; "
+        "nothing half written remains."
+    )
+
+
+def test_a_run_that_made_way_while_its_pod_waited_tells_what_for() -> None:
+    replaced = as_replaced(replace(job(), finished=None), by="hourly-2", now=at("09:04"), waited="its node is gone")
+    assert finish_replaced(replaced).last_run.message == (
+        "The run was ended to make way for Job hourly-2 while it waited for its pod to run: its node is gone; "
+        "nothing half written remains."
+    )

@@ -174,6 +174,14 @@ class Kube:
         pages = self._list(f"/api/v1/namespaces/{namespace}/pods", selector=selector)
         return [pod async for page, _ in pages for pod in page]
 
+    async def warnings(self, namespace: str, uid: str) -> list[JsonObject]:
+        """Return the events of type Warning on the object of that uid; there are few, and they are kept for an hour."""
+        query = {"fieldSelector": f"involvedObject.uid={uid},type=Warning"}
+        events: list[JsonObject] = (await self._call("GET", f"/api/v1/namespaces/{namespace}/events", query=query))[
+            "items"
+        ]
+        return events
+
     async def create_event(self, manifest: JsonObject) -> None:
         """Create an event; 409 where it exists."""
         await self._call("POST", f"/api/v1/namespaces/{manifest['metadata']['namespace']}/events", body=manifest)

@@ -19,6 +19,7 @@ from trending.api.status import TrendingScheduleStatus
 from trending.controller.kube import JsonObject, Kube, reason_of
 from trending.controller.late import LateStarts
 from trending.controller.manifests import build_event, build_job
+from trending.controller.progressing import waited_for
 from trending.controller.replacing import Replacements
 from trending.controller.runs import FinishedRun, finish, finish_replaced, is_replaced, read_pods
 from trending.controller.settings import Settings
@@ -26,6 +27,7 @@ from trending.controller.status import change_events, missing_job_events, next_s
 from trending.controller.store import Key, Store
 from trending.controller.tallies import Tallies
 from trending.controller.validity import refusal_of
+from trending.controller.waits import Waits
 from trending.schedule.decision import Decision, Event, Progress, decide, is_caught_up, is_told
 from trending.schedule.history import unrecorded
 from trending.schedule.observed import Job, Schedule
@@ -71,6 +73,7 @@ class Reconciler:
         self._is_pressed = is_pressed
         self._replacements = Replacements(kube=kube, store=store)
         self._late = LateStarts()
+        self._waits = Waits(kube)
         self._put_off: dict[Key, tuple[Event, ...]] = {}
         self._sent: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
@@ -86,10 +89,12 @@ class Reconciler:
                 self._replacements.forget(key)
                 self._tallies.forget(key)
                 self._late.forget(key)
+                self._waits.forget(key)
                 self._put_off.pop(key, None)
                 return None
             now = self._clock()
             jobs = self._replacements.jobs_of(schedule)
+            look = await self._waits.look(key, jobs, now)
             decision = self._late.hold(schedule, decide(schedule, jobs, now, refusal=refusal_of(schedule)), now)
             trimmed = await self._delete_surplus(schedule, jobs, decision, now)
             wrote = await self._step(schedule, jobs, decision, now)
@@ -97,13 +102,13 @@ class Reconciler:
                 return decision.wake  # the Job that the store was given has the schedule looked at before that
             if not wrote and not decision.starts:
                 await self._send(schedule, [*self._put_off.pop(key, ()), *decision.events], now)
-                wake = _wake(schedule, decision)
+                wake = _wake(schedule, decision, look)
                 return wake if trimmed else min(wake or now + _TRIM_AGAIN, now + _TRIM_AGAIN)
         return self._clock() + _AGAIN
 
     async def _step(self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, now: datetime) -> bool:
         """Do the next thing that needs a status write; False where nothing does."""
-        runs = [await self._finish(job) for job in unrecorded(jobs, schedule.status.last_run)]
+        runs = [await self._finish(schedule, job) for job in unrecorded(jobs, schedule.status.last_run)]
         missed = decision.missed > 0  # once the Job is there, nothing else tells that slots before it were not run
         if runs or missed or not is_caught_up(schedule, decision) or not decision.starts:
             return await self._write(schedule, decision, decision.progress, jobs, runs, now)
@@ -125,11 +130,12 @@ class Reconciler:
                 raise DeleteRefusedError(message) from error
         return True
 
-    async def _finish(self, job: Job) -> FinishedRun:
+    async def _finish(self, schedule: Schedule, job: Job) -> FinishedRun:
         if is_replaced(job):
             run = finish_replaced(job)
         else:
-            run = finish(job, read_pods(await self._kube.pods_of_job(job.namespace, job.uid)))
+            pods = await self._kube.pods_of_job(job.namespace, job.uid)
+            run = finish(job, replace(read_pods(pods), waited=waited_for(schedule.status, job.name)))
         _log.info("%s/%s: %s: %s", job.namespace, job.name, run.last_run.result, run.last_run.message)
         return run
 
@@ -189,7 +195,8 @@ class Reconciler:
         now: datetime,
     ) -> bool:
         """Write the status where it differs, then send the events that go with it; False where it does not differ."""
-        status = next_status(schedule, decision, progress=progress, jobs=jobs, runs=runs, now=now)
+        waits = self._waits.told(Key(schedule.namespace, schedule.name))
+        status = next_status(schedule, decision, progress=progress, jobs=jobs, runs=runs, now=now, waits=waits)
         if status == schedule.status:
             return False
         try:
@@ -282,8 +289,9 @@ def _with_status(schedule: Schedule, status: TrendingScheduleStatus) -> JsonObje
     }
 
 
-def _wake(schedule: Schedule, decision: Decision) -> datetime | None:
-    """Return when the clock alone will change something: the next slot, a deadline, data that become stale."""
+def _wake(schedule: Schedule, decision: Decision, look: datetime | None) -> datetime | None:
+    """Return when the clock alone will change something: the next slot, a deadline, data that become stale, another
+    look at a pod that does not run."""
     fresh = any(c.type == "Fresh" and c.status == "True" for c in schedule.status.conditions)
-    instants = [decision.wake, schedule.status.stale_time if fresh else None]
+    instants = [decision.wake, look, schedule.status.stale_time if fresh else None]
     return min(filter(None, instants), default=None)

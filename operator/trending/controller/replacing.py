@@ -11,6 +11,7 @@ from typing import Final
 from kubernetes.aio.client.exceptions import ApiException
 
 from trending.controller.kube import Kube
+from trending.controller.progressing import waited_for
 from trending.controller.runs import as_replaced
 from trending.controller.store import Key, Store
 from trending.schedule.history import is_recorded
@@ -66,5 +67,6 @@ class Replacements:
                 raise
             return
         _log.info("%s/%s: deleted to make way for %s", job.namespace, job.name, by)
-        self._untold.setdefault(key, []).append(as_replaced(found, by=by, now=now))
+        waited = waited_for(schedule.status, job.name)
+        self._untold.setdefault(key, []).append(as_replaced(found, by=by, now=now, waited=waited))
         self._store.forget_job(key, job.name, uid=job.uid)

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from trending.api.duration import format_duration
-from trending.api.names import RUN_CONTAINER
 from trending.api.status import LastRun
+from trending.controller.pods import by_age, has_ended, how_it_ended, termination_of
 from trending.report import Report, read_termination_message
 from trending.schedule.observed import Job
 
@@ -22,28 +22,21 @@ class Remains:
     report: Report | None = None
     """The newest pod's report; None where it left none."""
     death: str | None = None
-    """How its container ended where it left none, such as `OOMKilled, exit code 137`."""
+    """How it ended where it left none, in a clause."""
     pods: int = 0
     """How many pods there are."""
+    waited: str | None = None
+    """What the last pod waited for, as the status tells, where it never ran."""
 
 
 def read_pods(pods: Sequence[dict[str, Any]]) -> Remains:
-    """Read what the newest pod of a Job left behind.
-
-    The newest by creation: a container that was lost with its node has no finishedAt.
-    """
-    ends: list[dict[str, Any]] = []
-    for pod in sorted(pods, key=lambda pod: str((pod.get("metadata") or {}).get("creationTimestamp") or "")):
-        for container in (pod.get("status") or {}).get("containerStatuses") or []:
-            end = (container.get("state") or {}).get("terminated")
-            if container.get("name") == RUN_CONTAINER and end:
-                ends.append(end)
-    if not ends:
+    """Read what the newest pod of a Job that has ended left behind."""
+    ended = [pod for pod in by_age(pods) if has_ended(pod)]
+    if not ended:
         return Remains(pods=len(pods))
-    newest = ends[-1]
-    report = read_termination_message(newest.get("message"))
-    death = None if report else f"{newest.get('reason') or 'Error'}, exit code {newest.get('exitCode')}"
-    return Remains(report=report, death=death, pods=len(pods))
+    end = termination_of(ended[-1])
+    report = read_termination_message(end.get("message")) if end else None
+    return Remains(report=report, death=None if report else how_it_ended(ended[-1]), pods=len(pods))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,9 +58,12 @@ class FinishedRun:
         return self.last_run.result == "Succeeded"
 
 
-def as_replaced(job: Job, *, by: str, now: datetime) -> Job:
-    """Return an active Job as one that has been deleted to make way for Job `by`; no condition tells that any more."""
-    message = f"The run was ended to make way for Job {by}; nothing half written remains."
+def as_replaced(job: Job, *, by: str, now: datetime, waited: str | None = None) -> Job:
+    """Return an active Job as one that has been deleted to make way for Job `by`; no condition tells that any more.
+
+    `waited` is what its pod waited for, where it never ran.
+    """
+    message = f"The run was ended to make way for Job {by}{_while_waiting(waited)}; nothing half written remains."
     return replace(
         job, finished="Failed", ended=now.replace(microsecond=0), end_reason=_REASON_REPLACED, end_message=message
     )
@@ -130,13 +126,15 @@ def _without_report(job: Job, remains: Remains) -> dict[str, Any]:
         )
         return {"result": "Succeeded", "reason": "RunSucceeded", "message": message}
     if job.end_reason == _REASON_DEADLINE:
-        message = (
-            "The run was ended by activeDeadlineSeconds and its pod deleted before it could report; "
-            "nothing half written remains."
-        )
+        waiting = _while_waiting(remains.waited) or " and its pod deleted before it could report"
+        message = f"The run was ended by activeDeadlineSeconds{waiting}; nothing half written remains."
         return {"result": "DeadlineExceeded", "reason": _REASON_DEADLINE, "message": message}
     if is_replaced(job):
         return {"result": "Replaced", "reason": _REASON_REPLACED, "message": job.end_message}
-    how = f"its container ended without a report ({remains.death})" if remains.death else "it left no report"
+    how = remains.death or "it left no report"
     why = f"; {job.end_reason}: {job.end_message}" if job.end_reason else ""
     return {"result": "Failed", "reason": "JobFailed", "message": f"The run failed and {how}{why}"}
+
+
+def _while_waiting(waited: str | None) -> str:
+    return f" while it waited for its pod to run: {waited}" if waited else ""

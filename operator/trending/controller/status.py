@@ -1,6 +1,6 @@
 """The status that is to be written: pure, from what is written, what was decided and what has happened."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,6 +12,7 @@ from trending.api.status import (
     TargetStatus,
     TrendingScheduleStatus,
 )
+from trending.controller.progressing import PROGRESSING, progressing
 from trending.controller.runs import FinishedRun
 from trending.schedule.cadence import REMEMBERED, Cadence, judge_cadence
 from trending.schedule.cron import InvalidScheduleError
@@ -20,7 +21,10 @@ from trending.schedule.freshness import Verdict, first_to_go_stale, judge, stale
 from trending.schedule.observed import Job, Schedule
 from trending.schedule.zone import UnknownTimeZoneError
 
-_ORDER: Final = ("Accepted", "Fresh", "Succeeded", "Progressing", "CadenceAtRisk")
+_ORDER: Final = ("Accepted", "Fresh", "Succeeded", PROGRESSING, "CadenceAtRisk")
+
+Said = tuple[ConditionStatus, str, str]
+"""A condition's status, reason and message."""
 
 
 def next_status(
@@ -31,15 +35,18 @@ def next_status(
     jobs: Sequence[Job],
     runs: Sequence[FinishedRun],
     now: datetime,
+    waits: Mapping[str, str] | None = None,
 ) -> TrendingScheduleStatus:
     """Return the status that follows.
 
     `progress` is how far scheduling has come by now: before or after the decision's start. `jobs` are those that the
     schedule owns;
-    `runs` are those that have finished and are not told in the status yet, oldest first.
+    `runs` are those that have finished and are not told in the status yet, oldest first. `waits` says by the uid of a
+    Job what keeps its pod from running.
     """
     old = schedule.status
     active = [job for job in jobs if not job.finished]
+    doing = progressing(active, _find(old, PROGRESSING), waits or {})
     targets = _targets(schedule, runs, progress, now)
     first = first_to_go_stale(targets)
     last_success = _newest(old.last_successful_time, (run for run in runs if run.succeeded))
@@ -50,7 +57,7 @@ def next_status(
     )
     return TrendingScheduleStatus(
         observed_generation=schedule.generation,
-        conditions=_conditions(schedule, decision, verdicts, active, runs, now),
+        conditions=_conditions(schedule, decision, verdicts, doing, runs, now),
         active=tuple(ActiveRun(name=job.name, uid=job.uid, scheduled_time=job.scheduled_time) for job in active),
         active_count=len(active),
         last_schedule_time=progress.last_schedule_time,
@@ -183,16 +190,16 @@ def _conditions(
     schedule: Schedule,
     decision: Decision,
     verdicts: tuple[Verdict, Cadence | None],
-    active: Sequence[Job],
+    doing: Said,
     runs: Sequence[FinishedRun],
     now: datetime,
 ) -> tuple[Condition, ...]:
     """Return the conditions in their order; lastTransitionTime moves only when the status changes."""
     fresh, cadence = verdicts
-    said: dict[str, tuple[ConditionStatus, str, str]] = {
+    said: dict[str, Said] = {
         "Accepted": _accepted(decision),
         "Fresh": (_truth(fresh.fresh), fresh.reason, fresh.message),
-        "Progressing": _progressing(active, _find(schedule.status, "Progressing")),
+        PROGRESSING: doing,
     }
     if cadence:
         said["CadenceAtRisk"] = (_truth(cadence.at_risk), cadence.reason, cadence.message)
@@ -223,26 +230,10 @@ def _conditions(
     return tuple(conditions)
 
 
-def _accepted(decision: Decision) -> tuple[ConditionStatus, str, str]:
+def _accepted(decision: Decision) -> Said:
     if decision.refusal:
         return "False", decision.refusal.reason, decision.refusal.message
     return "True", "Valid", "The spec is valid."
-
-
-def _progressing(active: Sequence[Job], before: Condition | None) -> tuple[ConditionStatus, str, str]:
-    """Tell whether a run is active, and whether its pod runs.
-
-    A pod whose container has just ended is not ready any more, for a second or so, before the Job controller notices
-    its end: that is no waiting for a pod, and not worth a status write.
-    """
-    if not active:
-        return "False", "Idle", "No run is active."
-    job = active[0]
-    running = ("RunActive", f"Job {job.name} is running.")
-    was_running = before is not None and (before.reason, before.message) == running
-    if any(job.ready for job in active) or (was_running and not job.failed):
-        return "True", *running
-    return "True", "WaitingForPod", f"Job {job.name} waits for its pod to run."
 
 
 def _truth(value: bool) -> ConditionStatus:

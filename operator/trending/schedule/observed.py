@@ -81,6 +81,8 @@ class Job:
     """How many of its pods are ready, or have ended and are not yet counted: no pod is waited for."""
     failed: int = 0
     """How many of its pods have failed."""
+    suspended: bool = False
+    """Whether somebody holds it: it has no pods."""
 
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> "Job":
@@ -105,6 +107,7 @@ class Job:
             end_message=end.get("message"),
             ready=(status.get("ready") or 0) + _ending(status),
             failed=status.get("failed") or 0,
+            suspended=bool((body.get("spec") or {}).get("suspend")),
         )
 
 

@@ -1,0 +1,93 @@
+"""Active runs whose pod does not run: looked at now and then, until what keeps it is known and when it changes.
+
+A pod that is slow to start is no news, so that the first look comes after ten seconds; the next ones come at growing
+distances, but soon enough to tell within a minute whatever happens. A run whose pod runs costs no request.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import aiohttp
+from kubernetes.aio.client.exceptions import ApiException
+
+from trending.controller.kube import Kube
+from trending.controller.pods import by_age, has_ended, how_it_ended, why_not_running, why_refused
+from trending.controller.store import Key
+from trending.schedule.observed import Job
+
+_log = logging.getLogger(__name__)
+
+_FIRST_LOOK: Final = timedelta(seconds=10)
+_LONGEST: Final = timedelta(seconds=45)
+
+
+@dataclass(slots=True)
+class _Wait:
+    uid: str
+    failed: int
+    """How many of the Job's pods had failed: with each a new wait begins."""
+    since: datetime
+    look: datetime
+    told: str | None = None
+
+
+class Waits:
+    """What each schedule's active run waits for."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._waits: dict[Key, _Wait] = {}
+
+    def told(self, key: Key) -> dict[str, str]:
+        """Return what keeps a schedule's active run's pod from running, by the Job's uid: empty where nothing says,
+        absent where it has not been looked at yet."""
+        wait = self._waits.get(key)
+        return {} if wait is None or wait.told is None else {wait.uid: wait.told}
+
+    def forget(self, key: Key) -> None:
+        """Forget a schedule that is gone."""
+        self._waits.pop(key, None)
+
+    async def look(self, key: Key, jobs: Sequence[Job], now: datetime) -> datetime | None:
+        """Look, where it is time to, at what the active run waits for; return when to look again."""
+        active = [job for job in jobs if not job.finished]
+        if not active or any(job.ready for job in active):
+            self.forget(key)
+            return None
+        job = active[0]
+        wait = self._waits.get(key)
+        if wait is None or (wait.uid, wait.failed) != (job.uid, job.failed):
+            wait = self._waits[key] = _Wait(uid=job.uid, failed=job.failed, since=now, look=now + _FIRST_LOOK)
+        if now >= wait.look:
+            try:
+                wait.told = await self._why(job)
+            except (ApiException, aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
+                _log.debug("%s/%s: its pods cannot be looked at: %s", job.namespace, job.name, error)
+            wait.look = now + min(_LONGEST, max(_FIRST_LOOK, now - wait.since))
+        return wait.look
+
+    async def _why(self, job: Job) -> str:
+        if job.suspended:
+            return "the Job itself is suspended, by somebody else or by a queue of Jobs"
+        pods = by_age(await self._kube.pods_of_job(job.namespace, job.uid))
+        alive = [pod for pod in pods if not has_ended(pod)]
+        if alive:
+            told = why_not_running(alive[-1])
+            if told is None and (warning := await self._warning(job, alive[-1]["metadata"]["uid"])):
+                told = f"its pod does not start: {warning}"
+            return told or ""
+        if pods:
+            return f"another attempt follows the last one: {how_it_ended(pods[-1])}"
+        refused = await self._warning(job, job.uid)
+        return why_refused(refused) if refused else ""
+
+    async def _warning(self, job: Job, uid: str) -> str | None:
+        """Return the newest warning on an object, on one line: where no status says what is wrong, events may."""
+        events = await self._kube.warnings(job.namespace, uid)
+        newest = max(
+            events, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""), default={}
+        )
+        return " ".join(str(newest.get("message") or "").split()).rstrip(".") or None

@@ -1,0 +1,186 @@
+"""A run whose pod does not run: told within a minute why, at few looks, and none where it runs."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.kube import at, refusal, schedule_body
+from tests.unit.test_controller_pods import UNSCHEDULABLE, condition, died, pod, waiting
+from tests.unit.test_controller_reconcile import World, is_at_rest, job_at
+
+JOB = job_at("09:00")
+NO_ROOM = pod(UNSCHEDULABLE, phase="Pending")
+
+
+@pytest.fixture
+async def world() -> World:
+    """A run was started at nine, and its pod does not run."""
+    world = World()
+    world.kube.apply(schedule_body())
+    await world.look()
+    await world.look("09:00")
+    world.kube.show(JOB, active=1, ready=0)
+    await world.look("09:00:01")
+    return world
+
+
+def message(world: World) -> str:
+    [found] = [c for c in world.kube.status()["conditions"] if c["type"] == "Progressing"]
+    assert (found["status"], found["reason"]) == ("True", "WaitingForPod")
+    return str(found["message"])
+
+
+async def pass_by(world: World, until: str) -> None:
+    """Have the controller look whenever it said that it would, until then."""
+    while isinstance(world.wake, type(at(until))) and world.wake <= at(until):
+        world.clock.now = world.wake
+        await world.look()
+    await world.look(until)
+
+
+async def test_why_a_pod_does_not_run_is_told_ten_seconds_after_the_start(world: World) -> None:
+    world.kube.show_pod(JOB, NO_ROOM)
+    assert world.wake == at("09:00:10")
+    assert not await world.look("09:00:09")
+    assert await world.look("09:00:10") == {"replace_status": 1}
+    assert message(world) == (
+        f"Job {JOB} waits for its pod to run: no node can take its pod: 0/3 nodes are available: "
+        "1 Insufficient memory, 2 node(s) didn't match Pod's node affinity/selector."
+    )
+    assert await is_at_rest(world)
+
+
+async def test_a_pod_that_waits_for_hours_is_looked_at_ever_more_seldom_but_within_a_minute(world: World) -> None:
+    world.kube.show_pod(JOB, NO_ROOM)
+    await pass_by(world, "09:10")
+    assert world.kube.looks[:4] == ["pods at 09:00:10", "pods at 09:00:20", "pods at 09:00:40", "pods at 09:01:20"]
+    assert len(world.kube.looks) == 15
+    world.kube.show_pod(JOB, waiting("ErrImagePull", "not found"))
+    before = world.clock.now
+    world.kube.writes.clear()
+    assert world.wake is not None
+    await pass_by(world, "09:10:45")
+    assert (world.clock.now - before).total_seconds() <= 60
+    assert message(world).endswith("its image registry.example/trending:2 cannot be pulled: not found.")
+    assert world.kube.writes == ["replace_status"]
+
+
+async def test_a_run_whose_pod_runs_costs_no_look(world: World) -> None:
+    world.kube.make_ready(JOB)
+    await world.look("09:00:03")
+    assert world.wake == at("10:00")
+    await pass_by(world, "09:30")
+    assert world.kube.looks == []
+
+
+async def test_what_kept_it_is_forgotten_once_it_runs(world: World) -> None:
+    world.kube.show_pod(JOB, NO_ROOM)
+    await world.look("09:00:10")
+    world.kube.make_ready(JOB)
+    await world.look("09:05")
+    assert world.condition("Progressing") == ("True", "RunActive")
+    assert world.wake == at("10:00")
+
+
+async def test_a_pod_that_is_only_slow_is_not_written_about(world: World) -> None:
+    world.kube.show_pod(JOB, waiting("ContainerCreating"))
+    assert not await world.look("09:00:10")
+    assert message(world) == f"Job {JOB} waits for its pod to run."
+
+
+async def test_a_pod_of_which_only_events_say_what_is_wrong_is_told_by_them(world: World) -> None:
+    world.kube.show_pod(JOB, waiting("ContainerCreating"))
+    world.kube.warn("p1", 'MountVolume.SetUp failed for volume "trending" : object not registered')
+    await world.look("09:00:10")
+    assert message(world).endswith(
+        'its pod does not start: MountVolume.SetUp failed for volume "trending" : object not registered.'
+    )
+
+
+async def test_a_job_for_which_no_pod_may_be_made_is_told_with_the_quota(world: World) -> None:
+    uid = (await world.kube.get_job("default", JOB))["metadata"]["uid"]
+    world.kube.warn(
+        uid, 'Error creating: pods "x" is forbidden: exceeded quota: small, requested: pods=1, limited: pods=0'
+    )
+    await world.look("09:00:10")
+    assert message(world).endswith(
+        "no pod may be made for it: exceeded quota: small, requested: pods=1, limited: pods=0."
+    )
+
+
+async def test_an_attempt_that_follows_another_tells_how_that_ended(world: World) -> None:
+    world.kube.make_ready(JOB)
+    await world.look("09:00:03")
+    world.kube.show(JOB, failed=1, ready=0)
+    world.kube.show_pod(JOB, died("OOMKilled", 137))
+    await world.look("09:02")
+    assert message(world) == f"Job {JOB} waits for its pod to run."
+    await world.look("09:02:10")
+    assert message(world).endswith(
+        "another attempt follows the last one: its container was killed for using up its 256Mi of memory "
+        "(OOMKilled, exit code 137): raise spec.template.spec.resources.limits.memory."
+    )
+
+
+async def test_a_pod_whose_node_is_lost_while_it_runs_is_told(world: World) -> None:
+    world.kube.make_ready(JOB)
+    await world.look("09:00:03")
+    world.kube.show(JOB, active=1, ready=0)
+    world.kube.show_pod(JOB, pod(condition("Ready", "False"), phase="Running", state={"running": {}}))
+    assert not await world.look("09:20"), "a pod that has just ended is not ready either"
+    assert world.condition("Progressing") == ("True", "RunActive")
+    await world.look("09:20:10")
+    assert message(world).endswith("its pod runs on node n1, which does not answer.")
+
+
+async def test_a_job_that_somebody_holds_is_told_without_a_look_at_pods(world: World) -> None:
+    body = await world.kube.get_job("default", JOB)
+    body["spec"]["suspend"] = True
+    world.kube.put_job(body)
+    await world.look("09:00:10")
+    assert "the Job itself is suspended" in message(world)
+    assert world.kube.looks == []
+
+
+async def test_a_controller_that_starts_anew_keeps_what_was_told_until_it_has_looked(world: World) -> None:
+    world.kube.show_pod(JOB, NO_ROOM)
+    await world.look("09:00:10")
+    told = message(world)
+    world.restart()
+    assert not await world.look("09:03")
+    assert message(world) == told
+    world.kube.show_pod(JOB, waiting("ContainerCreating"))
+    await world.look("09:03:10")
+    assert message(world) == f"Job {JOB} waits for its pod to run.", "it has looked, and nothing is wrong any more"
+
+
+@pytest.mark.parametrize("error", [refusal(403, "not allowed"), TimeoutError()])
+async def test_pods_that_cannot_be_looked_at_hold_nothing_up(
+    world: World, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: Any) -> list[dict[str, Any]]:
+        raise error
+
+    monkeypatch.setattr(world.kube, "pods_of_job", refused)
+    assert not await world.look("09:00:10")
+    assert world.wake == at("09:00:20")
+
+
+async def test_a_run_that_its_deadline_ends_while_it_waits_says_what_for(world: World) -> None:
+    world.kube.show_pod(JOB, NO_ROOM)
+    await world.look("09:00:10")
+    world.kube._pods.clear()
+    world.clock.set("10:00")
+    world.kube.end_job(JOB, None, kind="Failed", reason="DeadlineExceeded")
+    await world.look()
+    last = world.kube.status()["lastRun"]
+    assert (last["result"], last["job"]) == ("DeadlineExceeded", JOB)
+    assert "while it waited for its pod to run: no node can take its pod: 0/3 nodes" in last["message"]
+
+
+async def test_a_schedule_that_is_gone_is_not_looked_at_any_more(world: World) -> None:
+    world.kube.show_pod(JOB, NO_ROOM)
+    world.kube.remove_schedule()
+    world.kube.remove_job(JOB)
+    await world.look("09:00:10")
+    assert (world.wake, world.kube.looks) == (None, [])
