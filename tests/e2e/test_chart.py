@@ -29,7 +29,11 @@ MAY: Final = {
     ("", "events"): {"create", "list", "patch"},
 }
 """All that the controller may do, anywhere."""
-EXAMPLES: Final = sorted((REPOSITORY / "manifests" / "examples").glob("*.yaml"))
+EXAMPLES: Final = [
+    path
+    for path in sorted((REPOSITORY / "manifests" / "examples").rglob("*.yaml"))
+    if "kind: TrendingSchedule\n" in path.read_text(encoding="utf-8")
+]
 SUSPENDED: Final = {
     "schedule": "0 0 1 1 *",
     "suspend": True,
