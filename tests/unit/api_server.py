@@ -28,13 +28,15 @@ class ApiServer:
         self.refuse: tuple[int, str] | None = None
         self.refused_kinds: set[str] = set()
         """What may not be listed, such as `pods`."""
+        self.refusals: list[tuple[int, str]] = []
+        """What the next calls are answered with, once each."""
         self.installed = True
         self.meanwhile: Callable[[JsonObject], None] | None = None
         """Called with an object before it is given out: what happens while a command looks on."""
 
     async def _answer(self, request: web.Request) -> web.Response:
-        if self.refuse:
-            return _status(*self.refuse)
+        if self.refuse or self.refusals:
+            return _status(*(self.refuse or self.refusals.pop(0)))
         parts = request.path.strip("/").split("/")
         if GROUP in parts and not self.installed:
             return web.Response(status=404, text="404 page not found\n")

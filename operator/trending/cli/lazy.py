@@ -3,9 +3,12 @@
 import difflib
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
+
+_LONGEST_SENTENCE: Final = 200
 
 
 class LazyGroup(click.Group):
@@ -31,6 +34,17 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{self._modules[cmd_name]} is no click command")
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer subcommands, each with the whole of its first sentence."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        known = {name: self.get_command(ctx, name) for name in names}
+        offered = [
+            CompletionItem(name, help=command.get_short_help_str(limit=_LONGEST_SENTENCE))
+            for name, command in known.items()
+            if command and not command.hidden
+        ]
+        return [*offered, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from statistics import median
 
 from rich.console import Group, RenderableType
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trending.api.duration import format_duration
-from trending.api.status import Step
+from trending.api.status import LastRun, Step
 from trending.cli.kubectl.past_runs import PastRun, not_kept
 from trending.cli.kubectl.run_table import format_bytes, runs_table, sparkline
 from trending.cli.kubectl.seen import Seen
@@ -54,6 +54,14 @@ def _told(run: PastRun, seen: Seen, *, zone: tzinfo | None, steps: bool) -> list
     if steps and run.ended.steps:
         parts.append(Padding(steps_table(run.ended.steps), (0, 0, 0, 2)))
     return parts
+
+
+def ended_view(last: LastRun, now: datetime, *, zone: tzinfo | None = None) -> RenderableType:
+    """Return what a run that has just ended did, and how it ended, in a sentence."""
+    style = {"Succeeded": "green", "Superseded": "yellow"}.get(last.result, "bold red")
+    line = Text.assemble((last.result, style), f" in {last.duration}" if last.duration else "")
+    line.append(f": {localized(last.message, now, zone)}" if last.message else "")
+    return Group(steps_table(last.steps), line) if last.steps else line
 
 
 def steps_table(steps: tuple[Step, ...]) -> Table:

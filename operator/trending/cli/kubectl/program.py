@@ -8,6 +8,8 @@ from trending.cli.kubectl.where import Where, located
 from trending.cli.lazy import LazyGroup
 
 _COMMANDS: Final = {
+    "completion": "trending.cli.kubectl.completion",
+    "explain": "trending.cli.kubectl.explain",
     "history": "trending.cli.kubectl.history",
     "list": "trending.cli.kubectl.list",
     "resume": "trending.cli.kubectl.suspend:resume",

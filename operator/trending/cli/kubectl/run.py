@@ -1,22 +1,99 @@
-"""`kubectl trending run`: a run by hand."""
+"""`kubectl trending run`: a run by hand, and how it ends."""
 
-from datetime import UTC, datetime
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from trending.api.names import REQUESTED_AT_ANNOTATION
+from trending.cli.kubectl.output import output_option, print_object, screen
 from trending.cli.kubectl.where import Where, located, schedule_name
+
+if TYPE_CHECKING:
+    from trending.api.status import LastRun
+
+
+def _read_span(ctx: click.Context, param: click.Parameter, value: str | None) -> timedelta | None:
+    from trending.api.duration import parse_duration
+
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
 
 
 @click.command("run")
 @schedule_name
 @located
-def command(name: str, where: Where) -> None:
-    """Start a run now, by hand; also while suspended. An active run is waited for."""
-    from trending.api.instant import format_precise
-    from trending.cli.kubectl.connection import ask
+@click.option("--wait", is_flag=True, help="Wait until the run has ended, and say how.")
+@click.option("--follow", is_flag=True, help="The same, and show what the run does meanwhile.")
+@click.option(
+    "--timeout", metavar="SPAN", callback=_read_span, help="Wait no longer than this, as 90s or 30m; the run goes on."
+)
+@output_option("json", "yaml", "name")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    name: str,
+    where: Where,
+    timeout: timedelta | None,
+    output: str | None,
+    *,
+    wait: bool,
+    follow: bool,
+) -> None:
+    """Start a run now, by hand; also while suspended. An active run is waited for.
 
-    requested = format_precise(datetime.now(UTC))
-    patch = {"metadata": {"annotations": {REQUESTED_AT_ANNOTATION: requested}}}
-    ask(where, lambda cluster: cluster.patch(name, patch))
-    click.echo(f"{name}: a run is requested; see it with: kubectl get ts {name} --watch")
+    \b
+    Exit codes: 0 the run is requested, with --wait: has succeeded; 1 it failed, or something else is wrong;
+    2 the command line cannot be read; 130 Ctrl-C, and the run goes on.
+        kubectl trending run hourly --wait && ./warm-the-cache
+    """
+    if timeout is not None and not (wait or follow):
+        raise click.UsageError("--timeout says how long to wait: add --wait or --follow")
+    from trending.api.instant import format_precise
+
+    request = format_precise(datetime.now(UTC))
+    try:
+        ended = _request(name, where, request, wait=wait or follow, timeout=timeout, quiet=output is not None)
+    except KeyboardInterrupt:
+        click.echo(f"\n{name}: the run goes on; see it with: kubectl trending status {name}{where.flags}", err=True)
+        ctx.exit(130)
+    _print(name, where, request, ended, output)
+    ctx.exit(0 if ended is None or ended.result in ("Succeeded", "Superseded") else 1)
+
+
+def _request(
+    name: str, where: Where, request: str, *, wait: bool, timeout: timedelta | None, quiet: bool
+) -> LastRun | None:
+    """Request a run; return how it ended where that is waited for."""
+    from trending.cli.kubectl.awaited import until_ended
+    from trending.cli.kubectl.connection import Cluster, ask
+    from trending.cli.kubectl.telling import telling
+
+    async def question(cluster: Cluster) -> LastRun | None:
+        await cluster.patch(name, {"metadata": {"annotations": {REQUESTED_AT_ANNOTATION: request}}})
+        if not wait:
+            return None
+        with telling(name, quiet=quiet) as says:
+            return await until_ended(cluster, name, request, says=says, within=timeout)
+
+    return ask(where, question)
+
+
+def _print(name: str, where: Where, request: str, ended: LastRun | None, output: str | None) -> None:
+    from trending.schedule.job_names import manual_job_name
+
+    job = manual_job_name(name, request)
+    if output == "name":
+        click.echo(f"job.batch/{job}")
+    elif output:
+        print_object(ended.to_json_object() if ended else {"job": job, "requestedAt": request}, output)
+    elif ended is None:
+        click.echo(f"{name}: a run is requested; see it with: kubectl trending status {name}{where.flags}")
+    else:
+        from trending.cli.kubectl.history_view import ended_view
+
+        screen().print(ended_view(ended, datetime.now(UTC)))

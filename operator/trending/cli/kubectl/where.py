@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from trending.cli.kubectl.offered import offer_contexts, offer_namespaces, offer_schedules
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Where:
@@ -36,11 +38,24 @@ def located(function: Callable[..., Any]) -> Callable[..., Any]:
     They may be given before the subcommand too: `kubectl trending -n discovery list`.
     """
 
-    @click.option("-n", "--namespace", metavar="NAME", help="The schedule's namespace; your context's by default.")
     @click.option(
-        "--context", metavar="NAME", help="The context of your kubeconfig to use; its current one by default."
+        *("-n", "--namespace"),
+        metavar="NAME",
+        shell_complete=offer_namespaces,
+        help="The schedule's namespace; your context's by default.",
     )
-    @click.option("--kubeconfig", metavar="FILE", help="The kubeconfig; $KUBECONFIG or ~/.kube/config by default.")
+    @click.option(
+        "--context",
+        metavar="NAME",
+        shell_complete=offer_contexts,
+        help="The context of your kubeconfig to use; its current one by default.",
+    )
+    @click.option(
+        "--kubeconfig",
+        metavar="FILE",
+        type=click.Path(),
+        help="The kubeconfig; $KUBECONFIG or ~/.kube/config by default.",
+    )
     @functools.wraps(function)
     def command(*args: Any, namespace: str | None, context: str | None, kubeconfig: str | None, **kwargs: Any) -> Any:
         outer = click.get_current_context().find_object(Where) or Where()
@@ -61,4 +76,4 @@ def everywhere_option(function: _F) -> _F:
 
 def schedule_name(function: _F) -> _F:
     """Give a command the argument NAME; it is called with `name`."""
-    return click.argument("name")(function)
+    return click.argument("name", shell_complete=offer_schedules)(function)
