@@ -14,7 +14,7 @@ from psycopg import sql
 from tests.audius.model import differences, expected_scores
 from tests.audius.tables import read_tables
 from tests.postgres.runs import counts, identity, ledger, report_of, run, spec, step_of
-from tests.postgres.server import Database, PostgresServer
+from tests.postgres.server import ADMIN, Database, PostgresServer
 from trending.presets.sample import sample_statements
 
 VIEWS = ("aggregate_interval_plays", "trending_params")
@@ -215,3 +215,17 @@ def test_the_ledger_has_the_whole_run(sample: Database) -> None:
         "ended": True,
         "report": report.to_json_object(),
     }
+
+
+def test_no_look_up_in_the_catalog_is_so_dear_that_the_server_compiles_it(sample: Database) -> None:
+    """Which takes longer than all else of a small run; the planner's estimate decides (jit_above_cost, 100,000)."""
+    if sample.server.version != 15:
+        pytest.skip("auto_explain is of Debian's PostgreSQL alone")
+    for name, value in (("session_preload_libraries", "auto_explain"), ("auto_explain.log_min_duration", "0")):
+        sample.execute(f"ALTER DATABASE {sample.name} SET {name} = '{value}'", role=ADMIN)
+    own = {"name": "own", "table": "playlist_trending_scores", "slice": {"type": ["X"], "version": ["v"]}}
+    query = "SELECT 1 AS playlist_id, 'week' AS time_range, 1 AS score"
+    report_of(run(sample, spec(rewrite=[{**own, "query": query}])))
+    costs = re.findall(r"plan:\n\tQuery Text:.*?\n\t[A-Z][^\n]*?cost=[\d.]+\.\.([\d.]+)", sample.log(), re.DOTALL)
+    assert len(costs) > 20
+    assert max(map(float, costs)) < 50_000
