@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -19,12 +20,16 @@ from demo.examples import EXAMPLES, apply_until_succeeded, example_names
 from demo.kubectl import Kubectl
 from demo.postgres import ADMINISTRATOR, NAMESPACE, Postgres, deploy
 from demo.runs import last_job
+from documents.blocks import blocks_of, documents
+from documents.execution import execute, write_file
 from tests.cluster.folders import REPOSITORY
 from tests.e2e.controllers import Controller
 from trending.api.names import PLURAL
 
 SMALL: Final = ("--tracks=500", "--plays=20000")
 """Where no demo is there yet; one that is keeps its data."""
+ALL: Final = {path: blocks_of(path) for path in documents()}
+PAGES: Final = {path: blocks for path, blocks in ALL.items() if any(block.is_for_the_cluster for block in blocks)}
 
 
 def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -98,6 +103,21 @@ def test_a_second_demo_changes_nothing_and_is_quick(cluster: Kubectl, say: Calla
 def pod_uid(cluster: Kubectl) -> str:
     pod = cluster.get("pod", "postgres-0", namespace=NAMESPACE)
     return str(pod["metadata"]["uid"]) if pod else ""
+
+
+@pytest.mark.usefixtures("shown")
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_that_a_document_has_for_a_cluster_work_where_the_demo_is_up(
+    cluster: Kubectl, page: str, tmp_path: Path
+) -> None:
+    for name in ("demo", "manifests"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    environment = cluster.environment()
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+    for block in PAGES[page]:
+        write_file(block, tmp_path)
+        if block.is_for_the_cluster:
+            execute(block, tmp_path, environment)
 
 
 @pytest.mark.usefixtures("shown")

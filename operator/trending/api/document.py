@@ -1,8 +1,7 @@
 """The run document: all that a run is told, handed to its pod as a file.
 
-It travels as an annotation of the pod, mounted by the downward API: never as an environment variable, where
-Kubernetes would
-rewrite the `$$` and `$(..)` that SQL has.
+It travels as an annotation of the pod, mounted by the downward API: never as an environment variable, where Kubernetes
+would rewrite the `$$` and `$(..)` that SQL has.
 """
 
 from pathlib import PurePosixPath

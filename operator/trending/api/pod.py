@@ -1,8 +1,7 @@
 """The part of a pod that a user may shape: where runs are placed, what they may use, what they carry.
 
 A closed subset of Kubernetes' PodSpec with its names and meanings. There is no service account, no volume and no
-security
-context in it: these are the operator's promise of what a run can reach.
+security context in it: these are the operator's promise of what a run can reach.
 """
 
 from typing import Annotated, Literal
@@ -186,7 +185,7 @@ class Resources(ApiModel):
     requests: dict[str, Quantity] | None = None
     """What is set aside for it, such as {cpu: 50m, memory: 96Mi}."""
     limits: dict[str, Quantity] | None = None
-    """What it may use at most. The runner needs about 100 MiB whatever the size of the tables."""
+    """What it may use at most. The runner needs about 60 MiB, whatever the size of the tables."""
 
 
 class PodMetadata(ApiModel):

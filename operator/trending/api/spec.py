@@ -1,9 +1,8 @@
 """The spec of a `TrendingSchedule`: what a user writes.
 
-Each field stands here with the code that honours it; descriptions are what `kubectl explain` prints. Where a rule
-owes the
-user a sentence, the schema has no enum, required or minItems: those have texts of the API server's own and keep it from
-saying ours.
+Each field stands here with the code that honours it; descriptions are what `kubectl explain` prints. Where a rule owes
+the user a sentence, the schema has no enum, required or minItems: those have texts of the API server's own and keep it
+from saying ours.
 """
 
 from datetime import timedelta
@@ -42,9 +41,9 @@ class SecretKeyRef(ApiModel):
     model_config = ConfigDict(json_schema_extra=rules(refused.NO_SECRET_KEY))
 
     name: Annotated[str, Field(min_length=1, max_length=253)]
-    """The Secret's name."""
+    """The Secret's name, in the schedule's namespace."""
     key: Annotated[str | None, Field(max_length=253)] = None
-    """The key within it, such as `uri`; there is no default, so that nobody has to guess it."""
+    """The key within the Secret, such as uri. There is no default, so that nobody has to guess it."""
 
     @model_validator(mode="after")
     def _names_a_key(self) -> Self:
@@ -57,27 +56,29 @@ class Database(ApiModel):
     """Which database runs work on, and with which settings."""
 
     secret_key_ref: SecretKeyRef
-    """Where the connection URI is: `postgresql://user:password@host:5432/database?sslmode=verify-full`. The key `uri`
-    of a
-    CloudNativePG cluster's app secret is one. Only runs' pods read it, as a file; the controller cannot."""
+    """The Secret and key that hold the connection URI:
+    `postgresql://user:password@host:5432/database?sslmode=verify-full`. The key uri of a CloudNativePG cluster's app
+    secret is one. Only runs' pods read it, as a file; the controller cannot."""
     ca_secret_key_ref: SecretKeyRef | None = None
-    """Where the certificate of the CA is that the server's certificate is checked against (libpq's sslrootcert)."""
+    """The Secret and key that hold the certificate of the CA by which the server is checked (libpq's sslrootcert). With
+    it sslmode is verify-full, unless the URI says otherwise."""
     client_cert_secret_name: Annotated[str, Field(min_length=1, max_length=253)] | None = None
-    """A Secret of type kubernetes.io/tls with the client certificate and key (libpq's sslcert and sslkey)."""
+    """A Secret of type kubernetes.io/tls whose certificate and key the run shows to the server (libpq's sslcert and
+    sslkey)."""
     settings: Annotated[
         dict[str, Annotated[str, Field(max_length=256)]] | None,
         Field(max_length=32, json_schema_extra=rules(refused.RESERVED_SETTING)),
     ] = None
-    """PostgreSQL settings of runs' sessions, as strings: {work_mem: 256MB, jit: "off", statement_timeout: 20min}. The
-    role,
-    the transactions' modes and TimeZone (always UTC) are the operator's own."""
+    """PostgreSQL settings of runs' sessions, as strings, such as {work_mem: 256MB, jit: "off", statement_timeout:
+    20min}. The role, the transactions' modes and TimeZone (always UTC) are the operator's own."""
 
     parallelism: Annotated[int, Field(ge=1, le=8)] = 1
-    """How many connections rewrite targets side by side, all with the same data timestamp and, where nothing has to be
-    seen that was made meanwhile, the same snapshot. Targets that share an input go one after another."""
+    """How many targets are rewritten at a time, each by a connection of its own; a run needs one more, which holds its
+    locks. All targets get the same data timestamp and, unless one has to begin again, see the same snapshot. Targets
+    that share an input go one after another."""
     maintenance: Maintenance = "Auto"
-    """Auto has a run VACUUM (ANALYZE) what it churned where autovacuum would come too late; Never leaves that to
-    others."""
+    """What becomes of the dead rows that a run leaves. Auto: where they are a tenth of a table, or more than autovacuum
+    waits for, the run does VACUUM (ANALYZE) itself. Never: they are left to others."""
 
     @model_validator(mode="after")
     def _leaves_reserved_settings(self) -> Self:
@@ -91,11 +92,12 @@ class Refresh(ApiModel):
     """A materialized view to refresh."""
 
     materialized_view: SqlName
-    """The view's name, as in SQL; the server resolves it."""
+    """The view's name, written as in SQL; the server's search_path resolves it."""
     mode: RefreshMode = "Auto"
-    """Auto refreshes CONCURRENTLY where the view allows it and blocks its readers otherwise, saying so in the step;
-    Concurrently never blocks
-    readers and fails instead; Blocking is the plain REFRESH."""
+    """How the view is refreshed. Auto: CONCURRENTLY where the view allows it, so that its readers go on; otherwise by a
+    plain REFRESH, which locks them out, and the step says for how long and what ends that. Concurrently: never locks
+    readers out, and fails where the view does not allow it. Blocking: always the plain REFRESH. A view allows
+    CONCURRENTLY once it has been populated and has a unique index on plain columns, without a predicate."""
 
 
 class Preset(ApiModel):
@@ -106,10 +108,11 @@ class Preset(ApiModel):
     time_ranges: Annotated[
         list[TimeRange], Field(min_length=1, max_length=4, json_schema_extra={"x-kubernetes-list-type": "set"})
     ]
-    """Which time ranges to compute, such as [week, month]."""
+    """Which time ranges to compute, such as [week, month]. Each preset has its own."""
     persist: Persist = "all"
-    """Which scores to store: all of them, or only those above zero. The first run after a change from all to positive
-    deletes all zeros, which maxDeletePercent refuses where they are most of the slice: set it to 100 for that run."""
+    """Which scores to store. all: every one. positive: only those above zero. The first run after a change from all to
+    positive deletes all zeros, which maxDeletePercent refuses where they are most of the slice: set it to 100 for that
+    run."""
 
 
 class Target(ApiModel):
@@ -126,11 +129,11 @@ class Target(ApiModel):
     )
 
     name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$")]
-    """The target's name within this schedule; steps, metrics and status use it."""
+    """The target's name, unique within this schedule. Steps, status and metrics use it."""
     preset: Preset | None = None
-    """A ranking that the operator brings; instead of table, slice, query, key and stamp."""
+    """A ranking that the operator brings, instead of table, slice, query, key and stamp."""
     table: SqlName | None = None
-    """The table to rewrite a slice of, as in SQL; the server resolves it."""
+    """The table to rewrite a slice of, written as in SQL; the server's search_path resolves it."""
     slice: Annotated[
         dict[
             str,
@@ -142,37 +145,42 @@ class Target(ApiModel):
         | None,
         Field(max_length=MAX_SLICE_COLUMNS),
     ] = None
-    """Which rows of the table are this target's: columns with the values they may have, as strings, such as
-    {board: [main], kind: [a, b]}. Rows outside are never touched. {} is the whole table."""
+    """Which rows of the table are this target's: columns, each with the values that it may have, as strings, such as
+    {board: [main], kind: [a, b]}. Rows outside the slice are never touched. {} is the whole table. No two targets of a
+    schedule may share rows."""
     query: Annotated[str, Field(min_length=1, max_length=MAX_QUERY_LENGTH)] | None = None
-    """The SELECT whose rows the slice is to hold, columns matched by name. `:now` is the run's data timestamp.
-    Columns for
-    which the slice has one value are filled in; a row outside the slice is an error."""
+    """The SELECT whose rows the slice is to hold; columns are matched by name. :now in it is the run's data timestamp,
+    a timestamptz that is the same for all targets. A column for which the slice has one value may be left out, and is
+    filled in. The query can only read. Where it returns no rows (see allowEmpty), a key twice, a null in a key or a row
+    outside the slice, the target fails and nothing is written."""
     key: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=63)]] | None,
         Field(min_length=1, max_length=32, json_schema_extra={"x-kubernetes-list-type": "set"}),
     ] = None
-    """The columns that tell two rows of the slice apart; by default the table's primary key less the columns for
-    which the slice has one value."""
+    """The columns that tell two rows of the slice apart. By default the table's primary key, less the columns for which
+    the slice has one value."""
     stamp: Annotated[str, Field(min_length=1, max_length=63)] | None = None
-    """A column that is set to the run's data timestamp in rows that change; by default created_at where the table has
-    one."""
+    """A column that is set to the run's data timestamp in rows that change, and in no others. By default created_at,
+    where the table has one."""
     strategy: Strategy = "Auto"
-    """How the slice is rewritten. Merge writes only rows that differ; Swap builds new partitions and exchanges them;
-    DeleteInsert deletes the slice and inserts it again; Upsert is INSERT .. ON CONFLICT; Auto measures what would
-    change and takes the cheapest."""
+    """How the slice is rewritten. Auto: measures what would change, takes the cheapest way, and says in the step which
+    and why. Merge: writes only the rows that differ. Swap: builds new partitions beside the old ones and exchanges
+    them, for slices that are whole partitions. DeleteInsert: deletes the slice and inserts it again. Upsert: INSERT ..
+    ON CONFLICT, kept to compare the others with."""
     every: Duration | None = None
-    """How often the target is due, where that is less often than the schedule: it is rewritten by the first run whose
-    slot is this much later than that of its last scheduled write. A run by hand rewrites all targets."""
+    """How often the target is due, where that is less often than the schedule, such as 24h. It is rewritten by the
+    first run whose slot is this much later than the slot of its last scheduled write. A run by hand rewrites all
+    targets, and does not move this rhythm."""
     stale_after: Duration | None = None
-    """How old the target's data may become before condition Fresh turns False; the schedule's staleAfter plus `every`
-    by default."""
+    """How old the target's data may become before condition Fresh turns False. By default the schedule's staleAfter and
+    every together."""
     allow_empty: bool = False
-    """Whether a query that returns no rows may empty the slice, whatever maxDeletePercent says; by default it fails the
-    target."""
+    """Whether a query that returns no rows may empty the slice, whatever maxDeletePercent says. By default it fails the
+    target, and nothing is written."""
     max_delete_percent: Annotated[int, Field(ge=0, le=100)] = 50
-    """Of the rows that the slice has, the share whose key the query may lack; a query that would have the run delete
-    more fails the target, and nothing is written. A slice without rows has none to lose."""
+    """How many percent of the slice's rows a run may delete, counted by key: rows that come again under the same key
+    are not deleted. A query that lacks more keys fails the target, and nothing is written. A slice without rows has
+    none to lose."""
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
@@ -211,39 +219,40 @@ class TrendingScheduleSpec(ApiModel):
             ),
         ),
     ]
-    """When to run, as a CronJob reads it: five fields (minute, hour, day of month, month, day of week), @hourly and
-    its kin, or @every 90m."""
+    """When to run, as a CronJob reads it: five fields (minute, hour, day of month, month, day of week) such as */15
+    8-18 * * MON-FRI, a word such as @hourly, or @every 90m. Each such instant is a slot, and each slot has one Job at
+    most."""
     time_zone: Annotated[str, Field(max_length=64, json_schema_extra=rules(refused.NO_ZONE))] = "Etc/UTC"
     """The IANA name of the time zone in which the schedule is read, such as Europe/Berlin."""
     suspend: bool = False
-    """Whether to start no further runs by schedule; an active one goes on, and a run by hand still starts."""
+    """Whether to start no further runs by schedule. An active run goes on, and a run by hand still starts."""
     immediate: bool = False
-    """Whether a first run is due at the object's creation, before the first slot of the schedule."""
+    """Whether a first run is due when the object is created, before the schedule's first slot."""
     concurrency_policy: Annotated[str, Field(max_length=32, json_schema_extra=rules(refused.NO_SUCH_POLICY))] = "Forbid"
     """What happens to a slot that comes due, or a run that is asked for, while a run is active. Forbid: it waits; a
-    slot is run late if it is still the newest. Replace: the active run's Job is deleted first; nothing half written
+    slot is run late if it is still the newest. Replace: the active run's Job is deleted first, and nothing half written
     remains of it."""
     starting_deadline_seconds: (
         Annotated[int, Field(json_schema_extra=rules(refused.SHORT_DEADLINE, format="int64", maximum=10**9))] | None
     ) = None
-    """For how many seconds after its instant a slot may still be started; for as long as it is the newest one by
-    default."""
+    """How many seconds after its instant a slot may still be started; later it counts as missed. By default it may be
+    started until a newer one has come."""
     spread: Annotated[DurationOrZero, Field(json_schema_extra=_ZERO)] = timedelta(0)
-    """Each slot starts later by a part of this time that depends on the schedule's namespace and name alone, so that
-    not all schedules start at once; less than the shortest time between two slots. Jobs and scheduledTime name the
-    slot all the same."""
+    """Over how long the starts of many schedules are drawn apart. Each slot starts later by a part of this time, always
+    the same part, which depends on the schedule's namespace and name. It has to be less than the shortest time between
+    two slots. Jobs and scheduledTime name the slot all the same."""
     min_interval: Annotated[DurationOrZero, Field(json_schema_extra=_ZERO)] = timedelta(0)
-    """No slot starts sooner than this after the end of the last successful run: it waits, and is run late if it is
-    still the newest. A run by hand does not wait."""
+    """How long after the end of the last successful run no slot starts. It waits, and is run late if it is still the
+    newest. A run by hand does not wait."""
     stale_after: Duration | None = None
-    """How old the data may become before condition Fresh turns False; twice the longest gap between slots by
-    default."""
+    """How old the data may become before condition Fresh turns False. By default twice the longest gap between
+    slots."""
     successful_jobs_history_limit: Annotated[int, Field(ge=0, le=1000)] = 3
-    """How many succeeded Jobs to keep."""
+    """How many succeeded Jobs to keep, with their pods and logs."""
     failed_jobs_history_limit: Annotated[int, Field(ge=0, le=1000)] = 1
-    """How many failed Jobs to keep."""
+    """How many failed Jobs to keep, with their pods and logs."""
     database: Database
-    """The database that runs work on."""
+    """The database that runs work on, and how they connect."""
     refresh: Annotated[
         tuple[Refresh, ...],
         Field(
@@ -251,7 +260,8 @@ class TrendingScheduleSpec(ApiModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["materializedView"]},
         ),
     ] = ()
-    """Materialized views to refresh, in this order, before anything is rewritten."""
+    """Materialized views to refresh, in this order, before anything is rewritten. If one fails the run ends, and no
+    target is rewritten."""
     rewrite: Annotated[
         tuple[Target, ...],
         Field(
@@ -259,15 +269,16 @@ class TrendingScheduleSpec(ApiModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = ()
-    """The targets: slices of tables to rewrite. At least one."""
+    """The targets: which slices of which tables to rewrite, and with what. At least one. Each is a transaction of its
+    own, and one that fails does not stop the others."""
     template: PodTemplate | None = None
-    """How runs' Jobs and pods are placed, provided for and labelled."""
+    """Where runs' pods are placed, what they may use, and which labels and annotations Jobs and pods carry."""
     backoff_limit: Annotated[int, Field(ge=0, le=100)] = 2
-    """How many times a run's pod is tried again after a failure that may pass; one that will not pass is not tried
-    again."""
+    """How many times a run's pod is tried again after a failure that may pass, such as a lost connection. One that will
+    not pass, such as a missing right, is not tried again."""
     active_deadline_seconds: Annotated[int, Field(ge=120, le=604800)] = 3600
-    """After how many seconds a run is ended, retries included. The runner stops by itself 45 s before, so that its
-    report is kept."""
+    """After how many seconds a run is ended, retries included. The runner stops by itself 45 seconds before that, so
+    that its report is kept."""
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
