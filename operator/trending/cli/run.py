@@ -21,8 +21,10 @@ from trending.api.document import RunDocument
 from trending.api.duration import format_duration
 from trending.api.instant import parse_instant
 from trending.cli import database as given
-from trending.cli.run_view import LogLines, live_progress, print_report
-from trending.cli.schedule_file import ScheduleFile, ScheduleFileError, read_schedule_file, told
+from trending.cli.run_lines import JsonLines, LogLines, lines
+from trending.cli.run_view import live_progress, print_report
+from trending.cli.schedule_file import ScheduleFile, ScheduleFileError, read_schedule_file
+from trending.cli.schedule_file import told as sentences
 from trending.report import Report, write_termination_message
 from trending.runner.access import Access, from_files
 from trending.runner.failure import ConfigurationError
@@ -111,23 +113,25 @@ def command(
 
 def _run_job(path: Path) -> int:
     """Do the run of a Job's pod; its report goes to standard output and to the termination message."""
-    outcome = _perform_job(path)
+    told = lines()
+    outcome = _perform_job(path, told)
+    told.reports(outcome)
     click.echo(_as_text(outcome.report))
     message_file = Path(os.environ.get("TERMINATION_LOG", "/dev/termination-log"))
     try:
         message_file.write_text(write_termination_message(outcome.report), encoding="utf-8")
     except OSError as error:
-        LogLines().says(f"the report could not be written to {message_file}: {error.strerror}")
+        told.says(f"the report could not be written to {message_file}: {error.strerror}")
     return outcome.exit_code
 
 
-def _perform_job(path: Path) -> Outcome:
+def _perform_job(path: Path, told: LogLines | JsonLines) -> Outcome:
     try:
         document = RunDocument.parse(path.read_bytes())
     except OSError as error:
         return _unreadable(f"the run document {path} cannot be read: {error.strerror}")
     except ValidationError as error:
-        return _unreadable(f"the run document {path} is none: {'; '.join(told(error, 'document'))}")
+        return _unreadable(f"the run document {path} is none: {'; '.join(sentences(error, 'document'))}")
     run = RunIdentity(
         run_id=document.run_id,
         namespace=document.namespace,
@@ -140,7 +144,7 @@ def _perform_job(path: Path) -> Outcome:
         access = from_files(path.parent, document.spec.database, namespace=document.namespace)
     except ConfigurationError as error:
         return refuse(run, document.spec, error)
-    return _stoppable(Order(run=run, spec=document.spec, access=access), document.deadline, LogLines()).outcome
+    return _stoppable(Order(run=run, spec=document.spec, access=access), document.deadline, told).outcome
 
 
 def _run_here(path: Path, where: AbstractContextManager[str | None], now: str | None, *, as_json: bool) -> int:

@@ -41,7 +41,7 @@ class History:
     """The steps of a schedule's newest runs."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
-        """`steps` in any order; those that were not done, or wrote nothing since they were superseded, do not count."""
+        """`steps` with the newest run's first; not counted: what was not done, or wrote nothing since superseded."""
         self._steps = [step for step in steps if step.seconds is not None and (step.mode or step.strategy)]
 
     def estimate(self, action: StepAction, name: str, how: str | None, *, changes: int | None = None) -> Estimate:
@@ -59,6 +59,13 @@ class History:
             return Estimate()
         seconds = round(median(step.seconds for step in steps if step.seconds is not None), 3)
         return Estimate(seconds=seconds, wal_bytes=_wal_bytes(steps, changes), runs=len(steps))
+
+    def expected(self, action: StepAction, name: str) -> float | None:
+        """Return how many seconds this step is expected to take when it is done as it was the last time."""
+        for step in self._steps:
+            if (step.action, step.name) == (action, name):
+                return self.estimate(action, name, step.mode or step.strategy).seconds
+        return None
 
 
 def read_history(connection: Connection, *, namespace: str, schedule: str) -> History:

@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from trending.api.status import Step
+from trending.runner.phase import phase
 from trending.runner.stop import Stop
 
 Connection = psycopg.Connection[Any]
@@ -121,6 +122,7 @@ def _vacuum(connection: Connection, relation: Churned, why: str, stop: Stop) -> 
         return f"{why}; not vacuumed, since role {connection.info.user} does not own it"
     if stop.error is not None:
         return f"{why}; not vacuumed, since {stop.error}"
+    phase(f"vacuuming {relation.schema}.{relation.name}")
     begun = time.monotonic()
     statement = sql.SQL("VACUUM (ANALYZE, SKIP_LOCKED) {}").format(relation.identifier)
     try:

@@ -13,6 +13,7 @@ from trending.api.spec import Refresh
 from trending.api.status import Step, StepMode
 from trending.runner.failure import ConfigurationError, RunError
 from trending.runner.patience import AGAINST_ALL, AGAINST_EXCLUSIVE, Patience, holders_of_relation, lock_timeout
+from trending.runner.phase import phase
 from trending.runner.view import View, look_up_view
 from trending.runner.wal import wal_bytes
 
@@ -86,6 +87,7 @@ class _Refreshing:
 
         def attempt(seconds: float) -> Step:
             wal = wal_bytes(self._connection)
+            phase("refreshing concurrently" if mode == "Concurrent" else "refreshing, and readers wait")
             with self._connection.transaction():
                 self._connection.execute(lock_timeout(seconds))
                 locked = time.monotonic()

@@ -16,12 +16,14 @@ from trending.runner import ledger
 from trending.runner.failure import RunError, UnreachableError, doing
 from trending.runner.goal import Goal
 from trending.runner.locks import SliceLocks
+from trending.runner.phase import phase
 from trending.runner.progress import Progress
 from trending.runner.record import Record
 from trending.runner.session import Sessions
 from trending.runner.shared import Group, SharedInputs, computed, grouped
 from trending.runner.stop import Stop
 from trending.runner.target import TargetWriter
+from trending.runner.watch import Watch
 
 Connection = psycopg.Connection[Any]
 Noting = Callable[[StepAction, str], AbstractContextManager[None]]
@@ -40,6 +42,7 @@ class Rewriting:
         locks: SliceLocks,
         stop: Stop,
         progress: Progress,
+        watch: Watch,
         record: Record,
         noting: Noting,
     ) -> None:
@@ -51,6 +54,7 @@ class Rewriting:
         self._locks = locks
         self._stop = stop
         self._progress = progress
+        self._watch = watch
         self._record = record
         self._noting = noting
 
@@ -124,8 +128,11 @@ class Rewriting:
             inputs = SharedInputs(group)
             if group.inputs:
                 try:
-                    shared = computed(connected(), group, now=self._row.data_timestamp, locks=self._locks)
-                    inputs = stack.enter_context(shared)
+                    connection = connected()
+                    shared = computed(connection, group, now=self._row.data_timestamp, locks=self._locks)
+                    with self._watch.step(connection, "Rewrite", group.goals[0].name):
+                        phase(f"reading what {len(group.goals)} targets share")
+                        inputs = stack.enter_context(shared)
                 except (psycopg.Error, RunError) as error:
                     self._stop.check()
                     names = ", ".join(goal.name for goal in group.goals)
@@ -133,7 +140,8 @@ class Rewriting:
             yield inputs
 
     def _write(self, connection: Connection, goal: Goal, inputs: SharedInputs) -> None:
-        written = self._writer.write(connection, inputs.goal(goal, connection))
+        with self._watch.step(connection, "Rewrite", goal.name):
+            written = self._writer.write(connection, inputs.goal(goal, connection))
         self._record.done(written.step, is_superseded=written.is_superseded)
         if written.is_due and not written.is_superseded:
             self._record.fresh[goal.name] = TargetReport(

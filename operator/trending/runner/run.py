@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -21,6 +21,7 @@ from trending.runner.access import Access
 from trending.runner.due import not_due
 from trending.runner.failure import ConfigurationError, RunError, doing, from_driver
 from trending.runner.goal import Goal, overlap, resolve, wish
+from trending.runner.history import read_history
 from trending.runner.locks import SliceLocks
 from trending.runner.maintenance import dead_rows, maintain, tell_statistics
 from trending.runner.migrate import ledger_is_there
@@ -34,6 +35,7 @@ from trending.runner.session import Sessions
 from trending.runner.stop import Stop
 from trending.runner.target import TargetWriter
 from trending.runner.view import look_up_view
+from trending.runner.watch import Watch
 
 Connection = psycopg.Connection[Any]
 
@@ -69,6 +71,8 @@ class _Run:
         self._sessions = Sessions(
             order.access, schedule=order.run.schedule, settings=order.spec.database.settings or {}, stop=stop
         )
+        self._watch = Watch(self._sessions, progress)
+        self._sessions.when_refused = self._watch.give_way
         self._locks = SliceLocks(self._sessions, self._patience)
         self._connection: Connection | None = None
         self._goals: list[Goal] = []
@@ -79,6 +83,7 @@ class _Run:
         except Exception as error:  # noqa: BLE001 (whatever ends the run has to be told)
             self._record.ended_by(self._explained(error))
         self._stop.ended()
+        self._watch.close()
         self._locks.release()
         outcome = self._say_how_it_ended()
         if self._connection is not None:
@@ -97,6 +102,7 @@ class _Run:
         self._resolve(connection)
         self._leave_out_what_is_not_due(connection)
         self._warn_of_the_future(connection)
+        self._look_back(connection)
         self._progress.plans(self._record.left)
         # Where no target can be had, or is due, there is nothing to refresh for.
         if self._goals and self._refresh():
@@ -110,6 +116,14 @@ class _Run:
             self._locks.release()
             if self._order.spec.database.maintenance == "Auto" and not self._record.was_stopped:
                 self._maintain()
+
+    def _look_back(self, connection: Connection) -> None:
+        """Read what earlier runs took; a run does without it."""
+        run = self._order.run
+        if self._watch.is_on and run.namespace is not None:
+            with suppress(psycopg.Error, ValueError):
+                history = read_history(connection, namespace=run.namespace, schedule=run.schedule)
+                self._watch.look_back(history, self._record.left)
 
     def _resolve(self, connection: Connection) -> None:
         """Look every target up. One that cannot be had fails alone."""
@@ -182,13 +196,14 @@ class _Run:
 
     def _refresh_one(self, index: int, refresh: Refresh) -> None:
         connection = self._connected()
-        step = refresh_view(
-            connection,
-            refresh,
-            where=f"spec.refresh[{index}]",
-            patience=self._patience,
-            record=lambda step: ledger.write_steps(connection, self._order.run, [*self._record.steps, step]),
-        )
+        with self._watch.step(connection, "Refresh", refresh.materialized_view):
+            step = refresh_view(
+                connection,
+                refresh,
+                where=f"spec.refresh[{index}]",
+                patience=self._patience,
+                record=lambda step: ledger.write_steps(connection, self._order.run, [*self._record.steps, step]),
+            )
         self._record.done(step)
         self._progress.ends(step)
 
@@ -220,6 +235,7 @@ class _Run:
             locks=self._locks,
             stop=self._stop,
             progress=self._progress,
+            watch=self._watch,
             record=self._record,
             noting=self._noting,
         ).write_all(self._connected, parallelism=self._order.spec.database.parallelism)
@@ -243,8 +259,9 @@ class _Run:
                     self._maintain_one(connection, oid, steps[-1], written=dead_rows(steps))
 
     def _maintain_one(self, connection: Connection, oid: int, step: Step, *, written: int | None) -> None:
-        for sentence in maintain(connection, oid, written=written, stop=self._stop):
-            self._record.remark(step.action, step.name, sentence)
+        with self._watch.step(connection, step.action, step.name):
+            for sentence in maintain(connection, oid, written=written, stop=self._stop):
+                self._record.remark(step.action, step.name, sentence)
 
     @contextmanager
     def _only_remarked(self, step: Step) -> Iterator[None]:

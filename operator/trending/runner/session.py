@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from trending.runner.access import Access
 from trending.runner.failure import ConfigurationError, UnreachableError, doing
@@ -52,6 +53,13 @@ _FIXED: Final = {
 }
 """What transactions, canonical slices and the reading of queries rest on; set after the user's settings."""
 
+_OF_THE_WATCH: Final = {
+    "default_transaction_read_only": "on",
+    "statement_timeout": "5s",
+    "lock_timeout": "1s",
+}
+"""It looks at views of the server's own, for people to see."""
+
 _OF_THE_LOCK_SESSION: Final = {"idle_in_transaction_session_timeout": "0", "statement_timeout": "0"}
 """It does nothing for as long as the targets take, inside a transaction."""
 
@@ -66,6 +74,8 @@ class Sessions:
         self._stop = stop
         defaults = {"connect_timeout": _CONNECT_TIMEOUT, **_CLIENT_SIDE}
         self._conninfo = make_conninfo(**{**defaults, **access.parameters, "application_name": f"trending/{schedule}"})
+        self.when_refused: Callable[[], None] = _nothing
+        """Called before another attempt to connect: who holds a connection that the run can do without lets it go."""
 
     @property
     def limit_of_statements(self) -> str:
@@ -87,6 +97,19 @@ class Sessions:
         connection = self._open(_SERVER_SIDE, _OF_THE_LOCK_SESSION)
         if connection.info.server_version >= 170000:
             connection.execute("SET transaction_timeout = 0")
+        return connection
+
+    def open_to_watch(self) -> Connection:
+        """Open the connection that only looks how far the others are. Raises psycopg.Error at the first refusal."""
+        name = f"{conninfo_to_dict(self._conninfo)['application_name']}/progress"
+        connection = psycopg.connect(
+            make_conninfo(self._conninfo, application_name=name), autocommit=True, prepare_threshold=None
+        )
+        try:
+            self._set_all(connection, _SERVER_SIDE | _OF_THE_WATCH)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _open(self, defaults: dict[str, str], fixed: dict[str, str] | None = None) -> Connection:
@@ -111,6 +134,7 @@ class Sessions:
             except psycopg.Error as error:
                 if pause is None:
                     raise self._no_connection(error) from None
+                self.when_refused()
                 self._stop.wait(pause)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -135,3 +159,7 @@ class Sessions:
             if error.sqlstate is None:
                 raise
             raise ConfigurationError(where, server=error) from None
+
+
+def _nothing() -> None:
+    """Let nothing go: there is nobody who could."""

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from trending.runner.failure import BadDataError, ConfigurationError
 from trending.runner.goal import Goal
+from trending.runner.phase import phase
 from trending.runner.planner import planned
 
 Connection = psycopg.Connection[Any]
@@ -88,6 +89,7 @@ def fill(connection: Connection, goal: Goal, now: datetime, *, outlives: bool = 
     with connection.transaction():
         rows = _read_only(connection, goal, insert, now).rowcount
     _check_settings(goal, before, _settings_of(connection))
+    phase("checking what was staged", rows=rows)
     # A temporary table is never analysed by autovacuum; without figures the planner expects a handful of rows.
     connection.execute(sql.SQL("ANALYZE {}").format(identifier))
     stage = Stage(

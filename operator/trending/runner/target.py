@@ -18,6 +18,7 @@ from trending.runner.failure import LostLocksError, doing
 from trending.runner.goal import Goal
 from trending.runner.locks import SliceLocks
 from trending.runner.patience import Patience
+from trending.runner.phase import phase
 from trending.runner.progress import Progress
 from trending.runner.rewrite import Choice, Destination, check_swap, choose
 from trending.runner.rewrite.swap import ChangedError, Kept, Obstacle, Partitions, drop_leftovers, find_partitions
@@ -121,9 +122,11 @@ class _Attempt:
             if nothing_to_do := self._look_at(entry):
                 return nothing_to_do
             wal = wal_bytes(connection)
+            phase("staging", rows=entry.rows)
             with doing(f"{goal.where}.query"):
                 self.stage = source = stage.fill(connection, goal, self.work.row.data_timestamp, outlives=outlives)
             destination = Destination(slice=goal.slice, key=goal.key, now=self.work.row.data_timestamp)
+            phase("comparing", rows=source.rows)
             choice = choose(
                 connection,
                 goal,
@@ -157,6 +160,7 @@ class _Attempt:
 
     def _write_here(self, choice: Choice, account: Account) -> Step:
         assert choice.strategy is not None  # noqa: S101 (the caller has looked)
+        phase("writing", rows=_to_write(choice))
         result = choice.strategy.apply(choice.plan)
         step = account.step(self.connection, choice.strategy.name, choice.plan, result)
         work = self.work
@@ -201,6 +205,11 @@ class _Attempt:
         finally:
             if self.stage is not None and not self.connection.closed:
                 stage.drop(self.connection, self.stage)
+
+
+def _to_write(choice: Choice) -> int:
+    plan = choice.plan
+    return plan.inserts + (plan.updates or 0) + plan.deletes
 
 
 def _may_pass(error: Exception) -> bool:

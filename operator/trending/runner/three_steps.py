@@ -13,6 +13,7 @@ from trending.api.status import Step
 from trending.runner import ledger
 from trending.runner.failure import LostLocksError
 from trending.runner.patience import AGAINST_ALL, holders_of_relation, lock_timeout
+from trending.runner.phase import phase
 from trending.runner.rewrite import Plan, RewriteResult
 from trending.runner.rewrite.limits import check_deletions
 from trending.runner.rewrite.merge import Merge
@@ -87,12 +88,14 @@ class Swapping:
         work.locks.renew_snapshot()
         built = replace(built, older=built.older | open_transactions(self.connection, built.xid))
         seconds = self._at_most(_OLDER_SECONDS)
+        phase("waiting for older transactions")
         # The lock session's transaction is as old as the run, and reads nothing.
         own = [pid] if (pid := work.locks.backend_pid) else []
         if not wait_for_older(self.connection, built, own=own, stop=work.stop, seconds=seconds):
             return f"transactions that would have seen an empty partition were still open after {seconds:.0f} s"
         seconds, pause = self._at_most(_EXCHANGE_SECONDS), _PAUSES[0]
         begun, refusals = time.monotonic(), 0
+        phase("exchanging the partition")
         while True:
             work.stop.check()
             try:
@@ -125,6 +128,7 @@ class Swapping:
     def _merge(self, why: str) -> Step:
         """Merge the stage, in a transaction that sees it and what the slice holds now."""
         plan, connection = self.plan, self.connection
+        phase("merging instead", rows=plan.source.rows)
         with transaction(self.work, connection, self.account.goal) as entry:
             self._check(entry)
             merge = Merge(connection)

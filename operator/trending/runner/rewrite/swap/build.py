@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from trending.runner.failure import BadDataError
+from trending.runner.phase import phase
 from trending.runner.rewrite.strategy import Destination
 from trending.runner.rewrite.swap.fill import fill, unfillable
 from trending.runner.rewrite.swap.furnish import Rename, furnish, grant, options
@@ -105,6 +106,7 @@ def build(
         older = open_transactions(connection, xid)
         for leaf in leaves:
             # Not after the exchange: until then the rows would be planned for without figures.
+            phase(f"vacuuming {_called(partitions, leaves.index(leaf))}")
             _vacuum(connection, leaf)
     return Built(partitions=partitions, leaves=leaves, xid=xid, older=older, note=_note(partitions, source))
 
@@ -134,6 +136,7 @@ def _build(
     )
     comment = sql.SQL("COMMENT ON TABLE {} IS {}").format(new, comment_on(partitions.slice, run_id))
     connection.execute(comment)
+    phase(f"filling {_called(partitions, number)}", rows=source.rows)
     rows = fill(connection, partitions, leaf, new, destination, source)
     renames = furnish(connection, leaf, new, name)
     grant(connection, definition, new)
@@ -141,6 +144,11 @@ def _build(
     return BuiltLeaf(
         leaf=leaf, oid=oid[0] if oid else 0, schema=leaf.node.schema, name=name, renames=renames, rows=rows
     )
+
+
+def _called(partitions: Partitions, number: int) -> str:
+    count = len(partitions.leaves)
+    return "the new partition" if count == 1 else f"new partition {number + 1} of {count}"
 
 
 def _xid(connection: Connection) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import psycopg
 from psycopg import sql
 
+from trending.runner.phase import phase
 from trending.runner.rewrite.swap.definition import Definition, Index, read_definition
 from trending.runner.rewrite.swap.partitions import Leaf
 
@@ -42,10 +43,10 @@ def _option(text: str) -> sql.Composed:
 def furnish(connection: Connection, leaf: Leaf, new: sql.Identifier, name: str) -> tuple[Rename, ...]:
     """Give the filled table what LIKE has not; return what is to be renamed when the old names are free."""
     definition, schema = leaf.definition, leaf.node.schema
-    renames = [
-        _index(connection, index, new, schema, f"{name}_i{number}")
-        for number, index in enumerate(definition.indexes, start=1)
-    ]
+    renames = []
+    for number, index in enumerate(definition.indexes, start=1):
+        phase(f"building index {number} of {len(definition.indexes)}")
+        renames.append(_index(connection, index, new, schema, f"{name}_i{number}"))
     for statement in _settings(definition, new):
         connection.execute(statement)
     row = connection.execute("SELECT %s::regclass::oid", [new.as_string(connection)]).fetchone()
