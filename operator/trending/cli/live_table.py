@@ -12,8 +12,7 @@ from trending.cli.run_lines import rows, took, where
 from trending.runner.progress import Advance
 
 if TYPE_CHECKING:  # a run in a pod draws nothing and need not wait for rich
-    from rich.console import RenderableType
-    from rich.table import Table
+    from rich.console import Group, RenderableType
 
 _BAR: Final = 16
 """Characters."""
@@ -71,21 +70,24 @@ class LiveTable:
             self._advances.pop((step.action, step.name), None)
             self._said = ""
 
-    def __rich__(self) -> Table:
+    def __rich__(self) -> Group:
+        from rich.console import Group
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(box=None, show_header=False, pad_edge=False)
+        table = Table(box=None, show_header=False, pad_edge=False, expand=True)
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis")
         table.add_column(no_wrap=True, justify="right")
-        table.add_column()
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         with self._lock:
-            for key, step in self._steps.items():
-                table.add_row(*self._line(key, step))
-            if self._said:
-                table.add_row("", "", "", "", f"[yellow]{_escaped(self._said)}[/]")
-        return table
+            lines = [self._line(key, step) for key, step in self._steps.items()]
+            said = [Text(f"   {self._said}", "yellow")] if self._said else []
+        # A bar gives way to words otherwise.
+        table.add_column(width=_BAR if any(line[3] for line in lines) else 0)
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        for line in lines:
+            table.add_row(*line)
+        return Group(table, *said)
 
     def _line(self, key: Key, step: Step | None) -> tuple[RenderableType, ...]:
         label = f"{key[0].lower()} {_escaped(key[1])}"

@@ -151,15 +151,13 @@ def lines() -> LogLines | JsonLines:
 
 
 def where(advance: Advance) -> str:
-    """Say where a step is: `building index 2 of 6, loading tuples in tree, 43 % of 1,200,000 tuples`."""
-    words = [advance.phase]
-    if advance.detail:
-        words.append(advance.detail.removeprefix("building index: "))
+    """Say where a step is: `building index 2 of 6, 43 % of 1,200,000 tuples (loading tuples in tree)`."""
+    words = advance.phase
     if advance.done is not None and advance.total:
-        words.append(f"{min(100, 100 * advance.done // advance.total)} % of {advance.total:,} {advance.unit}")
+        words += f", {min(100, 100 * advance.done // advance.total)} % of {advance.total:,} {advance.unit}"
     elif advance.total is not None:
-        words.append(f"{advance.total:,} {advance.unit}")
-    return ", ".join(words)
+        words += f", {advance.total:,} {advance.unit}"
+    return f"{words} ({advance.detail.removeprefix('building index: ')})" if advance.detail else words
 
 
 def rows(step: Step) -> str:
