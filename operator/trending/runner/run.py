@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -120,10 +120,15 @@ class _Run:
     def _look_back(self, connection: Connection) -> None:
         """Read what earlier runs took; a run does without it."""
         run = self._order.run
-        if self._watch.is_on and run.namespace is not None:
-            with suppress(psycopg.Error, ValueError):
-                history = read_history(connection, namespace=run.namespace, schedule=run.schedule)
-                self._watch.look_back(history, self._record.left)
+        if not self._watch.is_on or run.namespace is None:
+            return
+        try:
+            history = read_history(connection, namespace=run.namespace, schedule=run.schedule)
+        except (psycopg.Error, ValueError):
+            if connection.closed:
+                raise
+        else:
+            self._watch.look_back(history, self._record.left)
 
     def _resolve(self, connection: Connection) -> None:
         """Look every target up. One that cannot be had fails alone."""
