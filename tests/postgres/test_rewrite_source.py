@@ -217,3 +217,33 @@ def test_the_stage_has_no_column_for_what_is_the_same_in_all_rows(board: Databas
     report_of(run(board, target()))
     assert board.execute("SELECT name FROM seen") == [("kind",), ("post_id",), ("score",), ("genre",)]
     assert board.execute("SELECT board, kind FROM hot") == [("main", "a")]
+
+
+@pytest.mark.parametrize(
+    ("declared", "values", "canonical"),
+    [
+        ("int", ["01", "1", " 1 "], "1"),
+        ("numeric", ["1.0", "1.00", "1"], "1"),
+        ("numeric(5,2)", ["1.5", "1.50"], "1.5"),
+        ("float8", ["-0", "0", "0.0"], "0"),
+        ("float4", ["0.1", "1e-1"], "0.1"),
+        ("char(5)", ["ab", "ab "], "ab"),
+        ("varchar(5)", ["ab"], "ab"),
+        ("timestamptz", ["2026-01-01 01:00+01", "2026-01-01Z"], "2026-01-01 00:00:00+00"),
+        ("bool", ["t", "yes", "true"], "true"),
+    ],
+)
+def test_values_that_are_equal_make_one_slice_however_they_are_written(
+    database: Database, declared: str, values: list[str], canonical: str
+) -> None:
+    database.execute(
+        f"CREATE TABLE hot (board {declared}, id int, PRIMARY KEY (board, id)) PARTITION BY LIST (board);"
+        f"CREATE TABLE hot_one PARTITION OF hot FOR VALUES IN ('{values[0]}');"
+        f"INSERT INTO hot VALUES ('{values[-1]}', 1)"
+    )
+    ledger(database)
+    for written in [[value] for value in values] + [values]:
+        own = own_target(slice={"board": written}, query="SELECT 1 AS id", strategy="Swap")
+        report_of(run(database, spec(rewrite=[own])))
+    assert database.execute("SELECT slice FROM trending.freshness") == [({"board": [canonical]},)]
+    assert database.execute("SELECT id FROM hot") == [(1,)]

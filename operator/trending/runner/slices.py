@@ -67,7 +67,7 @@ class Slice:
 
 
 def canonical_slice(connection: Connection, table: Table, slice_: Mapping[str, Sequence[str]], *, where: str) -> Slice:
-    """Have the server cast each value to its column's type and back, so that `01` and `1` of a number are one.
+    """Have the server cast each value to its column's type and back (see Column.canonical).
 
     Raises ConfigurationError, which begins with `where`, for an unknown column or a value that it cannot hold.
     """
@@ -81,12 +81,12 @@ def _canonical_values(
     connection: Connection, table: Table, name: str, texts: Sequence[str], where: str
 ) -> tuple[str, ...]:
     column = table.column(name, where)
-    of_type, declared = column.type, sql.SQL(column.declared)
-    query = sql.SQL("SELECT DISTINCT v::{}::text FROM unnest({}::text[]) AS v").format(of_type, list(texts))
+    value, declared = sql.Identifier("v"), sql.SQL("v::{}::text").format(sql.SQL(column.declared))
+    query = sql.SQL("SELECT DISTINCT {} FROM unnest({}::text[]) AS v").format(column.canonical(value), list(texts))
     # A row with the value would be stored with another one, and lie outside the slice.
-    changed = sql.SQL(
-        "SELECT v, v::{1}::text FROM unnest({2}::text[]) AS v WHERE (v::{0})::text <> (v::{1}::{0})::text LIMIT 1"
-    ).format(of_type, declared, list(texts))
+    changed = sql.SQL("SELECT v, {} FROM unnest({}::text[]) AS v WHERE {} OPERATOR(pg_catalog.<>) {} LIMIT 1").format(
+        declared, list(texts), column.canonical(value), column.canonical(declared)
+    )
     try:
         rows = connection.execute(query).fetchall()  # without parameters, so that a % in a name is nothing special
         other = connection.execute(changed).fetchone()

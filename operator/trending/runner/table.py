@@ -99,6 +99,19 @@ class Column:
         """The column's type for SQL, without its modifier: a cast to varchar(3) would cut, a comparison must not."""
         return sql.Identifier(self.type_schema, self.type_name)
 
+    def canonical(self, value: sql.Composable) -> sql.Composed:
+        """Return an expression for the text of a value (itself a text) that equal values of the type share.
+
+        So `01` and `1` of a number are one, and `1.0` and `1`, which a numeric keeps apart, and `-0` and `0`.
+        """
+        typed = sql.SQL("{}::{}").format(value, self.type)
+        of_server = self.type_schema == "pg_catalog"
+        if of_server and self.type_name == "numeric":
+            return sql.SQL("pg_catalog.trim_scale({})::text").format(typed)
+        if of_server and self.type_name in ("float4", "float8"):
+            return sql.SQL("({} OPERATOR(pg_catalog.+) '0'::{})::text").format(typed, self.type)
+        return sql.SQL("{}::text").format(typed)
+
     @property
     def is_servers(self) -> bool:
         """Whether the server alone gives it values."""

@@ -180,9 +180,10 @@ class _Descent:
         bound = child.bound or ""
         if not (bound.startswith(_LIST_BEFORE) and bound.endswith(_LIST_AFTER)):
             raise _NoWay(f"the bound of {child.qualified} cannot be read: {bound}")
-        of_type = self._slice.table.columns[column].type
-        query = sql.SQL("SELECT v::{type}::text FROM unnest(ARRAY[{values}]::{type}[]) AS v").format(
-            type=of_type,
+        of_type = self._slice.table.columns[column]
+        query = sql.SQL("SELECT {text} FROM unnest(ARRAY[{values}]::{type}[]) AS v").format(
+            text=of_type.canonical(sql.Identifier("v")),
+            type=of_type.type,
             values=sql.SQL(bound[len(_LIST_BEFORE) : -len(_LIST_AFTER)]),
         )
         return {text for (text,) in self._connection.execute(query)}
