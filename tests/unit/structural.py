@@ -31,8 +31,10 @@ def nodes(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
 def complaints(schema: Schema, value: Any, path: str = "") -> Iterator[str]:
     """What the API server would say against a value, with the path; a field that the schema does not know included."""
     if schema.get("x-kubernetes-int-or-string"):
-        if not isinstance(value, int | str):
+        if isinstance(value, bool) or not isinstance(value, int | str):
             yield f"{path}: neither an integer nor a string"
+        else:
+            yield from _number(schema, value, path) if isinstance(value, int) else _text(schema, value, path)
         return
     kind = schema["type"]
     if not isinstance(value, _TYPES[kind]) or (kind in ("integer", "number") and isinstance(value, bool)):
@@ -87,7 +89,7 @@ def values(schema: Schema, given: dict[str, st.SearchStrategy[Any]], path: str =
     if path in given:
         return given[path]
     if schema.get("x-kubernetes-int-or-string"):
-        return st.one_of(st.integers(0, 10), st.text(max_size=5))
+        return st.one_of(st.integers(schema["minimum"], 10), _scalars({"type": "string", "pattern": schema["pattern"]}))
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     kind = schema["type"]

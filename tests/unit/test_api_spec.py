@@ -116,6 +116,26 @@ def test_what_owes_a_sentence_is_refused_with_it(fields: dict[str, Any], rule: R
             "valueFrom",
             id="a variable from elsewhere",
         ),
+        pytest.param({"template": {"spec": {"env": [{"name": "A B"}]}}}, "match pattern", id="a variable with a space"),
+        pytest.param({"template": {"metadata": {"labels": {"a": "-"}}}}, "match pattern", id="a label's value"),
+        pytest.param({"template": {"spec": {"nodeSelector": {"a": "b c"}}}}, "match pattern", id="a node's label"),
+        pytest.param(
+            {"template": {"spec": {"resources": {"limits": {"memory": "1 GB"}}}}}, "match pattern", id="an amount"
+        ),
+        pytest.param({"template": {"spec": {"priorityClassName": "High!"}}}, "match pattern", id="a class's name"),
+        pytest.param(
+            {
+                "template": {
+                    "spec": {
+                        "topologySpreadConstraints": [
+                            {"maxSkew": 2**31, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+                        ]
+                    }
+                }
+            },
+            "less than or equal to 2147483647",
+            id="a number that is too large for a Job",
+        ),
     ],
 )
 def test_anything_else_that_is_wrong_is_refused_too(fields: dict[str, Any], words: str) -> None:

@@ -1,10 +1,11 @@
 """The part of a pod that a user may shape: where runs are placed, what they may use, what they carry.
 
 A closed subset of Kubernetes' PodSpec with its names and meanings. There is no service account, no volume and no
-security context in it: these are the operator's promise of what a run can reach.
+security context in it: these are the operator's promise of what a run can reach. What the API server would refuse of
+a Job is refused of the schedule, as far as a pattern can tell: there somebody sees it.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -12,6 +13,12 @@ from trending.api.model import ApiModel
 
 LabelSelectorOperator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
 NodeSelectorOperator = Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+LabelValue = Annotated[str, Field(max_length=63, pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")]
+ObjectName = Annotated[
+    str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+]
+"""A DNS subdomain, as Kubernetes has it."""
+_LARGEST_INT32: Final = 2**31 - 1
 
 
 class LabelRequirement(ApiModel):
@@ -28,7 +35,7 @@ class LabelRequirement(ApiModel):
 class LabelSelector(ApiModel):
     """Which pods or namespaces are meant, by their labels."""
 
-    match_labels: dict[str, str] | None = None
+    match_labels: dict[str, LabelValue] | None = None
     """Labels with the values they must have."""
     match_expressions: list[LabelRequirement] | None = None
     """Requirements that must all hold."""
@@ -139,7 +146,7 @@ class Toleration(ApiModel):
 class TopologySpreadConstraint(ApiModel):
     """How evenly pods are spread over places; as in a PodSpec."""
 
-    max_skew: Annotated[int, Field(ge=1)]
+    max_skew: Annotated[int, Field(ge=1, le=_LARGEST_INT32)]
     """By how many pods two places may differ."""
     topology_key: str
     """The node label whose value makes two nodes one place."""
@@ -149,7 +156,7 @@ class TopologySpreadConstraint(ApiModel):
     """The pods that count."""
     match_label_keys: list[str] | None = None
     """Labels of the pod itself whose values select the pods that count."""
-    min_domains: Annotated[int, Field(ge=1)] | None = None
+    min_domains: Annotated[int, Field(ge=1, le=_LARGEST_INT32)] | None = None
     """How many places there are at least."""
     node_affinity_policy: Literal["Honor", "Ignore"] | None = None
     """Whether nodes that the pod's affinity excludes count."""
@@ -160,22 +167,31 @@ class TopologySpreadConstraint(ApiModel):
 class LocalObjectReference(ApiModel):
     """The name of an object in this namespace."""
 
-    name: str
+    name: ObjectName
     """The object's name."""
 
 
 class EnvVar(ApiModel):
     """An environment variable with a plain value; secrets do not belong here."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")]
     """The variable's name."""
     value: str = ""
     """The variable's value. Kubernetes replaces $(NAME) in it; write $$ for a dollar sign."""
 
 
+_QUANTITY: Final = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
+"""As Kubernetes writes amounts, less the signs: nobody asks for less than nothing."""
 Quantity = Annotated[
-    str | int,
-    Field(json_schema_extra={"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}),
+    Annotated[str, Field(pattern=_QUANTITY)] | Annotated[int, Field(ge=0)],
+    Field(
+        json_schema_extra={
+            "x-kubernetes-int-or-string": True,
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "pattern": _QUANTITY,
+            "minimum": 0,
+        }
+    ),
 ]
 
 
@@ -191,7 +207,7 @@ class Resources(ApiModel):
 class PodMetadata(ApiModel):
     """Labels and annotations that runs' Jobs and pods carry besides the operator's own."""
 
-    labels: dict[str, str] | None = None
+    labels: dict[str, LabelValue] | None = None
     """Labels; the operator's own win where they collide."""
     annotations: dict[str, str] | None = None
     """Annotations, 16 KiB in all; the operator's own win where they collide."""
@@ -200,7 +216,7 @@ class PodMetadata(ApiModel):
 class PodSettings(ApiModel):
     """How runs' pods are placed and provided for; as in a PodSpec, whose other fields are the operator's."""
 
-    node_selector: dict[str, str] | None = None
+    node_selector: dict[str, LabelValue] | None = None
     """Node labels that the pod's node must have."""
     tolerations: list[Toleration] | None = None
     """Node taints that the pod puts up with."""
@@ -208,7 +224,7 @@ class PodSettings(ApiModel):
     """Where the pod may or should be placed."""
     topology_spread_constraints: list[TopologySpreadConstraint] | None = None
     """How evenly pods are spread over places."""
-    priority_class_name: str | None = None
+    priority_class_name: ObjectName | None = None
     """The pod's PriorityClass."""
     image_pull_secrets: list[LocalObjectReference] | None = None
     """Secrets of this namespace with which the runner's image is pulled."""
