@@ -10,6 +10,11 @@ from tests.cluster.control_plane import ControlPlane, control_plane
 from tests.cluster.errors import ClusterError
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a person ask for more than CI has time for."""
+    parser.addoption("--random-resources", type=int, default=300, help="how many random resources are applied")
+
+
 @pytest.fixture(scope="module")
 def plane() -> Iterator[ControlPlane]:
     """A control plane of a module's own: what its tests do to it they undo."""
