@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
@@ -19,6 +20,7 @@ from documents.generated import GENERATED
 from documents.outside import ROOT, missing
 from trending.api.names import KIND
 from trending.api.spec import TrendingScheduleSpec
+from trending.report.model import RunReason
 
 BLOCKS = [block for path in documents() for block in blocks_of(path)]
 OUTSIDE_DOCS = [
@@ -61,6 +63,18 @@ def test_a_document_outside_docs_links_to_nothing_that_is_not_there(path: str) -
 def test_a_generated_page_is_up_to_date(path: str) -> None:
     wanted = GENERATED[path]()
     assert (ROOT / path).read_text(encoding="utf-8") == wanted, f"{path} is out of date: run `make docs-reference`"
+
+
+def test_each_word_that_the_controller_answers_with_is_explained() -> None:
+    said = {
+        word
+        for package in ("controller", "schedule")
+        for path in (ROOT / "operator" / "trending" / package).rglob("*.py")
+        for word in re.findall(r'reason="([A-Z][A-Za-z]+)"', path.read_text(encoding="utf-8"))
+    }
+    told = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
+    assert len(said) > 20
+    assert [word for word in sorted({*said, *get_args(RunReason)}) if not re.search(rf"\b{word}\b", told)] == []
 
 
 def test_each_block_of_code_is_executed_by_a_test_or_says_why_it_is_not() -> None:
