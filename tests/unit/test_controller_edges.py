@@ -61,6 +61,18 @@ class TestWhileJobsAreRefused:
             await world.look("10:00:05")
         assert world.kube.writes == ["create_job"]
 
+    async def test_the_status_says_why_nothing_starts_until_it_does(self, world: World) -> None:
+        await with_data(world)
+        world.kube.refuse["create_job"] = refusal(403, "exceeded quota.")
+        with pytest.raises(CreateRefusedError):
+            await world.look("10:00")
+        assert world.condition("Progressing") == ("False", "Idle")
+        (told,) = [c for c in world.kube.status()["conditions"] if c["type"] == "Progressing"]
+        assert told["message"] == "A run is due, and its Job cannot be created: exceeded quota."
+        del world.kube.refuse["create_job"]
+        await world.look("10:01")
+        assert world.condition("Progressing")[0] == "True"
+
     async def test_history_is_trimmed_before_a_job_is_created(self, world: World) -> None:
         """A quota on Jobs may be what refuses it."""
         await with_data(world)

@@ -10,14 +10,16 @@ _WAITING = "WaitingForPod"
 
 
 def progressing(
-    active: Sequence[Job], before: Condition | None, waits: Mapping[str, str]
+    active: Sequence[Job], before: Condition | None, waits: Mapping[str, str], refused: str | None = None
 ) -> tuple[ConditionStatus, str, str]:
     """Return status, reason and message. `waits` says by the uid of a Job what keeps its pod from running; empty where
-    nothing says, absent where it has not been looked at.
+    nothing says, absent where it has not been looked at. `refused` is why the run that is due has no Job.
 
     A pod whose container has just ended is not ready any more, for a second or so, before the Job controller notices
     its end: that is no waiting for a pod, and not worth a status write.
     """
+    if not active and refused:
+        return "False", "Idle", f"A run is due, and its Job cannot be created: {refused.rstrip('.')}."
     if not active:
         return "False", "Idle", "No run is active."
     job = active[0]

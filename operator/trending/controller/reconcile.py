@@ -45,7 +45,7 @@ _REMEMBERED_EVENTS = 20_000
 
 
 class CreateRefusedError(Exception):
-    """The API server did not create a Job; its words are the text. It is tried again."""
+    """The API server did not create a Job; its own words are the text. It is tried again."""
 
 
 class DeleteRefusedError(Exception):
@@ -75,6 +75,7 @@ class Reconciler:
         self._late = LateStarts()
         self._waits = Waits(kube)
         self._put_off: dict[Key, tuple[Event, ...]] = {}
+        self._refused: dict[Key, str] = {}
         self._sent: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     async def reconcile(self, key: Key) -> datetime | None:
@@ -91,6 +92,7 @@ class Reconciler:
                 self._late.forget(key)
                 self._waits.forget(key)
                 self._put_off.pop(key, None)
+                self._refused.pop(key, None)
                 return None
             now = self._clock()
             jobs = self._replacements.jobs_of(schedule)
@@ -140,11 +142,14 @@ class Reconciler:
         return run
 
     async def _start(self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, now: datetime) -> bool:
+        key = Key(schedule.namespace, schedule.name)
         try:
             job = await self._create(schedule, decision, now)
-        except CreateRefusedError:  # data become stale meanwhile, slots are missed: the status tells that all the same
+        except CreateRefusedError as error:  # the status tells of it, and of data that become stale meanwhile
+            self._refused[key] = str(error)
             await self._write(schedule, decision, decision.progress, jobs, [], now)
             raise
+        self._refused.pop(key, None)
         progress = decision.started or decision.progress
         if job is None:
             if decision.trigger == "Manual":  # the slot that the request would have served gets a run of its own
@@ -154,7 +159,7 @@ class Reconciler:
         if self._is_pressed() and is_told(schedule, decision):
             # Other slots are due and wait for their Jobs: what there is to tell of this one waits. Were it never told,
             # as when this process dies now, the Job itself would say that its slot is started.
-            self._put_off[Key(schedule.namespace, schedule.name)] = decision.events
+            self._put_off[key] = decision.events
             return True
         return await self._write(schedule, decision, progress, [*jobs, job], [], now)
 
@@ -165,11 +170,12 @@ class Reconciler:
             body = await self._kube.create_job(manifest)
         except ApiException as error:
             if error.status != _CONFLICT:
-                message = f"Error creating job {decision.job}: {reason_of(error)}"
+                why = reason_of(error)
+                message = f"Error creating job {decision.job}: {why}"
                 slot = format_instant(decision.scheduled_time or now)
                 failed = Event(type="Warning", reason="FailedCreate", message=message, key=f"{slot}/{error.status}")
                 await self._send(schedule, [failed], now)
-                raise CreateRefusedError(message) from error
+                raise CreateRefusedError(why) from error
             body = await self._kube.get_job(schedule.namespace, str(decision.job))
         else:
             late = (self._clock() - decision.due_time).total_seconds() if decision.due_time else 0.0
@@ -195,8 +201,17 @@ class Reconciler:
         now: datetime,
     ) -> bool:
         """Write the status where it differs, then send the events that go with it; False where it does not differ."""
-        waits = self._waits.told(Key(schedule.namespace, schedule.name))
-        status = next_status(schedule, decision, progress=progress, jobs=jobs, runs=runs, now=now, waits=waits)
+        key = Key(schedule.namespace, schedule.name)
+        status = next_status(
+            schedule,
+            decision,
+            progress=progress,
+            jobs=jobs,
+            runs=runs,
+            now=now,
+            waits=self._waits.told(key),
+            refused=self._refused.get(key) if decision.starts else None,
+        )
         if status == schedule.status:
             return False
         try:
@@ -217,7 +232,7 @@ class Reconciler:
         await self._send(
             schedule,
             [
-                *self._put_off.pop(Key(schedule.namespace, schedule.name), ()),
+                *self._put_off.pop(key, ()),
                 *(created or told),
                 *(() if schedule.deleting else missing_job_events(schedule.status, jobs)),
                 *run_events(runs),

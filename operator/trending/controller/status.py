@@ -36,17 +36,17 @@ def next_status(
     runs: Sequence[FinishedRun],
     now: datetime,
     waits: Mapping[str, str] | None = None,
+    refused: str | None = None,
 ) -> TrendingScheduleStatus:
     """Return the status that follows.
 
     `progress` is how far scheduling has come by now: before or after the decision's start. `jobs` are those that the
-    schedule owns;
-    `runs` are those that have finished and are not told in the status yet, oldest first. `waits` says by the uid of a
-    Job what keeps its pod from running.
+    schedule owns; `runs` are those that have finished and are not told in the status yet, oldest first. `waits` says
+    by the uid of a Job what keeps its pod from running, `refused` why the run that is due has no Job.
     """
     old = schedule.status
     active = [job for job in jobs if not job.finished]
-    doing = progressing(active, _find(old, PROGRESSING), waits or {})
+    doing = progressing(active, _find(old, PROGRESSING), waits or {}, refused)
     targets = _targets(schedule, runs, progress, now)
     first = first_to_go_stale(targets)
     last_success = _newest(old.last_successful_time, (run for run in runs if run.succeeded))
