@@ -41,6 +41,16 @@ def test_a_controller_beside_it_starts_a_run_and_the_job_gets_its_pod(plane: Con
         assert [run["name"] for run in told["active"]] == [job["metadata"]["name"]]
 
 
+def test_a_job_that_ends_is_seen_by_the_watch_and_told_in_the_status(plane: ControlPlane) -> None:
+    with controller(plane):
+        plane.request("POST", SCHEDULES, schedule("told", immediate=True))
+        path = f"{SCHEDULES}/told"
+        active = until(lambda: plane.request("GET", path).get("status", {}).get("active"), what="a run is active")
+        plane.request("PATCH", f"{JOBS}/{active[0]['name']}", {"spec": {"activeDeadlineSeconds": 1}})
+        told = until(lambda: plane.request("GET", path)["status"].get("lastRun"), what="its end is told", seconds=30)
+        assert (told["job"], told["result"]) == (active[0]["name"], "DeadlineExceeded")
+
+
 def test_an_api_server_that_was_killed_comes_back_with_what_it_knew(plane: ControlPlane) -> None:
     plane.request("POST", SCHEDULES, schedule("kept"))
     plane.api_server.kill()

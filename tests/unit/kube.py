@@ -1,5 +1,6 @@
 """Schedules and Jobs as the API server shows them, and an API server in memory to keep them."""
 
+import asyncio
 import copy
 import json
 from collections.abc import AsyncIterator, Callable
@@ -237,6 +238,11 @@ class FakeKube(Kube):
     async def jobs(self, namespace: str | None = None) -> AsyncIterator[tuple[list[JsonObject], str]]:
         self._read(namespace)
         yield _copy([body for (n, _), body in self._jobs.items() if namespace in (None, n)]), str(self._version)
+
+    async def watch_jobs(self, version: str, namespace: str | None = None) -> AsyncIterator[JsonObject]:  # noqa: ARG002 (as Kube has it)
+        """Nothing is told by watches here: a test says what a controller sees."""
+        await asyncio.Event().wait()
+        yield {}
 
     async def get_namespace(self, name: str) -> JsonObject:
         if name in self.missing:

@@ -8,8 +8,10 @@ into those costs a hundred times what the ten fields that matter do.
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Final, cast
 
+import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
@@ -21,7 +23,11 @@ JsonObject = dict[str, Any]
 
 _PAGE: Final = 500
 _TIMEOUT_SECONDS: Final = 30.0
-_CONNECTIONS: Final = 64
+_CONNECTIONS: Final = 64 + 16
+"""As many as there are workers, and some for watches, lists and what the scheduler does not bound."""
+_WATCH_SECONDS: Final = 300
+_SILENT_SECONDS: Final = 150.0
+"""A bookmark comes each minute: a stream without one for so long is dead, though nobody has closed it."""
 _VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 JOB_SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 
@@ -135,6 +141,30 @@ class Kube:
         """Yield every Job that carries the operator's label, or those of a namespace, page by page, with the resource
         version of the list."""
         return self._list(f"/apis/batch/v1/{_within(namespace)}jobs", selector=JOB_SELECTOR)
+
+    async def watch_jobs(self, version: str, namespace: str | None = None) -> AsyncIterator[JsonObject]:
+        """Yield what happens to the same Jobs after that resource version, until the API server ends the stream."""
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(_WATCH_SECONDS),
+            "labelSelector": JOB_SELECTOR,
+        }
+        request = await self._client.param_serialize(
+            method="GET",
+            resource_path=f"/apis/batch/v1/{_within(namespace)}jobs",
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json"},
+            auth_settings=["BearerToken"],
+        )
+        patience = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT_SECONDS, sock_read=_SILENT_SECONDS)
+        response = (await self._client.call_api(*request, _request_timeout=patience)).response
+        async with response:
+            if response.status != HTTPStatus.OK:
+                raise RefusedError(http_resp=response, body=await response.text())
+            async for line in response.content:
+                yield json.loads(line)
 
     async def get_schedule(self, namespace: str, name: str) -> JsonObject:
         """Read a schedule as it is now."""

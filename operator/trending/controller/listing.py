@@ -33,6 +33,8 @@ class Listing:
         self._store = store
         self._namespaces = tuple(namespaces)
         self._trouble: dict[str, str] = {}
+        self.job_versions: dict[str | None, str] = {}
+        """The resource version of each namespace's newest list of Jobs; None names all namespaces."""
         self._lock = asyncio.Lock()
 
     async def resync(self) -> None:
@@ -107,6 +109,7 @@ class Listing:
                 self._store.put_job(body)
                 uids.append(body["metadata"]["uid"])
         self._store.keep_jobs(uids, version, namespace=namespace)
+        self.job_versions[namespace] = str(version)
 
 
 def _why_not(error: ApiException) -> str:

@@ -16,7 +16,6 @@ import kopf
 
 from trending.api.names import GROUP, MANAGED_BY, PLURAL, VERSION
 from trending.controller.health import serving_health
-from trending.controller.kube import JOB_SELECTOR
 from trending.controller.operator import NotReadyError, Operator
 from trending.controller.settings import Settings
 from trending.controller.store import Key
@@ -42,7 +41,6 @@ async def configure(settings: kopf.OperatorSettings, memo: Operator, **_: Any) -
     """Have kopf watch and nothing else, then start."""
     settings.scanning.disabled = True
     settings.posting.enabled = False
-    settings.watching.label_selectors["batch", "v1", "jobs"] = JOB_SELECTOR
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 30
@@ -84,17 +82,6 @@ async def schedule_changed(event: kopf.RawEvent, memo: Operator, **_: Any) -> No
         memo.store.remove_schedule(key, uid=metadata["uid"], version=version)
     else:
         memo.store.put_schedule(body)
-
-
-@kopf.on.event("batch", "v1", "jobs", registry=registry)
-async def job_changed(event: kopf.RawEvent, memo: Operator, **_: Any) -> None:
-    """Take up a Job as it is now, or that it is gone."""
-    memo.metrics.observe_watch("jobs", event["type"])
-    body: dict[str, Any] = dict(event["object"])
-    if event["type"] == "DELETED":
-        memo.store.remove_job(body)
-    else:
-        memo.store.put_job(body)
 
 
 async def run(settings: Settings) -> bool:

@@ -18,6 +18,7 @@ from trending.controller.reconcile import Reconciler
 from trending.controller.scheduler import Scheduler, utc_now
 from trending.controller.settings import Settings
 from trending.controller.store import Key, Store
+from trending.controller.watching import JobWatch
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +92,10 @@ class Operator:
         else:
             self._supervise(self._lead(), "scheduler")
         self._supervise(self._resync_for_ever(), "resync")
+        for namespace in self.settings.watch_namespaces or (None,):
+            watch = JobWatch(kube=kube, store=self.store, namespace=namespace, observe=self.metrics.observe_watch)
+            watch.version = self._listing.job_versions.get(namespace, "")
+            self._supervise(watch.run(), "watch of Jobs")
 
     def stop(self) -> None:
         """Close, so that another may lead, and then have the rest of the process end, which takes its time."""
