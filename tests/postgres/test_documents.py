@@ -37,7 +37,6 @@ def environment(database: Database, folder: Path) -> dict[str, str]:
         "PATH": os.pathsep.join(path),
         "HOME": str(folder),
         "LC_ALL": "C.UTF-8",
-        "COLUMNS": "120",
         "TRENDING_DATABASE_URI": database.uri,
     }
 

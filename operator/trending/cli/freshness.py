@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -11,6 +11,8 @@ from trending.api.instant import format_precise
 from trending.cli import database as given
 from trending.runner.ledger import FreshSlice, read_all
 from trending.runner.migrate import ledger_is_there
+
+_WIDE: Final = 1000
 
 
 @click.command("freshness")
@@ -57,4 +59,6 @@ def _print(slices: list[FreshSlice]) -> None:
         of = format_precise(each.data_timestamp) if each.data_timestamp else "never written"
         cells = (schedule, each.target or "", each.table_name, slice_, f"{each.rows or 0:,}", of, age)
         table.add_row(*map(escape, cells))
-    Console().print(table)
+    console = Console()
+    # In a pipe there is no width, and nothing may be cut off: a line a slice, for grep and cut.
+    (console if console.is_terminal else Console(width=_WIDE)).print(table)
