@@ -141,6 +141,12 @@ def test_a_pod_that_does_not_start_is_to_be_looked_at() -> None:
     assert advice(conditions={"Progressing": waiting | {"lastTransitionTime": ago(seconds=30)}}, active=["x"]) == ()
 
 
+def test_data_that_are_missing_because_a_pod_does_not_start_are_no_second_matter() -> None:
+    waiting = condition("Progressing", "True", "WaitingForPod", "")
+    told = advice(data=None, conditions={"Progressing": waiting}, active=["hourly-1"])
+    assert len(told) == 1
+
+
 def test_runs_that_come_near_the_interval_are_told_before_data_are_stale() -> None:
     told = advice(conditions={"CadenceAtRisk": condition("CadenceAtRisk", "True", "NearInterval", "")})
     assert len(told) == 1

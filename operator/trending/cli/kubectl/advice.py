@@ -49,12 +49,12 @@ def advise(
     if accepted and accepted.status == "False":
         advice = _NOT_ACCEPTED.get(accepted.reason, "Correct the spec: {edit}.")
         return (advice.format_map(words),)
+    stuck = [*_of_controller(schedule, verdict, known, now), *_of_active(known.get("Progressing"), now)]
     templates = [
-        *_of_controller(schedule, verdict, known, now),
-        *_of_active(known.get("Progressing"), now),
+        *stuck,
         *_of_last_run(schedule, known),
         *_of_suspension(schedule, verdict),
-        *_of_freshness(schedule, verdict, known, runs),
+        *([] if stuck else _of_freshness(schedule, verdict, known, runs)),
         *_of_cadence(known.get("CadenceAtRisk")),
     ]
     return tuple(template.format_map(words) for template in templates)

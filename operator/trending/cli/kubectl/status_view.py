@@ -136,6 +136,8 @@ def _conditions(seen: Seen, zone: tzinfo | None) -> Table:
         said = (condition.type, condition.status)
         mark, style = _MARKS.get(said, _IDLE)
         plain = _PLAIN.get(said, f"{condition.type} {condition.status}: {condition.reason}")
+        if condition.reason == "WaitingForPod":
+            plain, style = "waits for its pod", "yellow"
         since = f"for {human_age(seen.now - condition.last_transition_time)}"
         message = Text(localized(condition.message, seen.now, zone), "" if style == "red" else "dim")
         table.add_row(Text(mark, style), plain, Text(since, "dim"), message)
@@ -154,7 +156,7 @@ def _advice(advice: Iterable[str]) -> Table:
 def _commands_in_bold(sentence: str) -> Iterator[tuple[str, str]]:
     """Draw what stands between backticks as something to type."""
     for index, part in enumerate(sentence.split("`")):
-        yield part, "bold" if index % 2 else ""
+        yield (f"`{part}`", "bold") if index % 2 else (part, "")
 
 
 def _grid() -> Table:
