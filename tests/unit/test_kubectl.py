@@ -46,6 +46,12 @@ def test_a_name_that_does_not_exist_is_told_with_those_that_are_near() -> None:
     assert result.stderr == 'Error: there is no schedule "hourli" in namespace default; did you mean hourly?\n'
 
 
+def test_a_name_that_does_not_exist_is_told_also_to_who_may_not_list(server: ApiServer) -> None:
+    server.refused_kinds.add("trendingschedules")
+    result = call("run", "hourli")
+    assert result.stderr == 'Error: there is no schedule "hourli" in namespace default\n'
+
+
 @pytest.mark.usefixtures("server")
 def test_a_name_of_another_namespace_is_told_with_that() -> None:
     result = call("run", "hourly", "-n", "discovery")

@@ -93,6 +93,15 @@ def test_without_a_terminal_a_schedule_is_a_line_without_colours(
     assert "AGE" in result.stdout.splitlines()[0]
 
 
+def test_a_terminal_gets_colours_unless_no_color_is_set(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.schedules[:] = schedules()
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as if there were a terminal
+    red = "\x1b[1;31m"
+    assert red in call("list", "-A").stdout
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert red not in call("list", "-A").stdout
+
+
 def test_one_namespace_is_listed_unless_all_are_asked_for(server: ApiServer) -> None:
     server.schedules += schedules()
     assert call("list", "-o", "name").stdout == "trendingschedule.trending.dev/hourly\n"

@@ -103,18 +103,25 @@ class Cluster(Kube):
         except ApiException as error:
             if error.status != _NOT_FOUND:
                 raise
-            names = [body["metadata"]["name"] for body in await self.list_schedules()]
-            near = nearest(name, names) or await self._elsewhere(name)
+            if not (error.body or "").lstrip().startswith("{"):
+                raise  # the path itself is unknown: no such resource
+            near = await self._near(name)
             raise click.ClickException(f'there is no schedule "{name}" in namespace {self.namespace}{near}') from None
 
-    async def _elsewhere(self, name: str) -> str:
-        """Say in which other namespaces there is one of that name, where these may be looked into."""
-        try:
-            bodies = await self.list_schedules(everywhere=True)
-        except ApiException:
-            return ""
+    async def _near(self, name: str) -> str:
+        """Ask whether one like it was meant, or one of that name elsewhere, as far as one may look."""
+        names = [body["metadata"]["name"] for body in await self._visible()]
+        if near := nearest(name, names):
+            return near
+        bodies = await self._visible(everywhere=True)
         found = [body["metadata"]["namespace"] for body in bodies if body["metadata"]["name"] == name]
         return f"; there is one in {' and '.join(found)}: add -n {found[0]}" if found else ""
+
+    async def _visible(self, *, everywhere: bool = False) -> list[JsonObject]:
+        try:
+            return await self.list_schedules(everywhere=everywhere)
+        except ApiException:
+            return []
 
 
 def _kubeconfig(where: Where) -> str:
