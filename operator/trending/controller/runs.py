@@ -132,7 +132,8 @@ def _without_report(job: Job, remains: Remains) -> dict[str, Any]:
     if is_replaced(job):
         return {"result": "Replaced", "reason": _REASON_REPLACED, "message": job.end_message}
     how = remains.death or "it left no report"
-    why = f"; {job.end_reason}: {job.end_message}" if job.end_reason else ""
+    words = ": ".join(filter(None, (job.end_reason, job.end_message)))
+    why = f"; {words}" if words else ""
     return {"result": "Failed", "reason": "JobFailed", "message": f"The run failed and {how}{why}"}
 
 
