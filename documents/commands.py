@@ -40,13 +40,13 @@ def _command(name: str, command: click.Command, parent: click.Context | None, *,
         **command.context_settings,
     )
     yield f"{'#' * level} {name}\n"
-    yield from _text(command)
     yield f"```text\n{_usage(command, context)}\n```\n"
+    yield from _text(command)
     options = [record for option in command.get_params(context) if (record := option.get_help_record(context))]
     if options:
         yield "| option | |"
         yield "|---|---|"
-        yield "\n".join(f"| `{_cell(words)}` | {_cell(said)} |" for words, said in options) + "\n"
+        yield "\n".join(f"| <code>{_cell(words)}</code> | {_cell(said)} |" for words, said in options) + "\n"
     if isinstance(command, click.Group):
         for each in command.list_commands(context):
             inner = command.get_command(context, each)
@@ -69,8 +69,9 @@ def _text(command: click.Command) -> Iterator[str]:
             shown = indented if not first.startswith(" ") and len(indented) == len(rest) else [first, *rest]
             yield "```text\n" + inspect.cleandoc("\n".join(shown)) + "\n```\n"
         else:
-            yield " ".join(paragraph.split()) + "\n"
+            yield " ".join(paragraph.split()).replace("<", "&lt;") + "\n"
 
 
 def _cell(text: Any) -> str:
-    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
+    """Return a text that ends no cell of a table, in code neither."""
+    return " ".join(str(text).split()).replace("|", "&#124;").replace("<", "&lt;")
