@@ -74,9 +74,11 @@ postgres-image: install ## Build (or pull) the PostgreSQL image of the demo and 
 	@$(PYTHON) -m tests.cluster postgres-image
 
 .PHONY: manifests
-manifests: install ## Write the CRD from the models into manifests/ and the chart
+manifests: install ## Write what is made from the models and the chart: CRD, values' schema and table, manifests/, snapshots
 	@$(RUN)/trending crd > manifests/crd.yaml
 	@cp manifests/crd.yaml charts/trending-operator/files/crd.yaml
+	@$(PYTHON) -m tools.chart_values
+	@$(PYTHON) -m tests.charts.rendering
 
 .PHONY: docs
 docs: install ## Build the documents' site into build/site, strictly: no broken link, no page in no navigation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from demo.errors import DemoError
@@ -24,28 +25,31 @@ def install(
     release: str = RELEASE,
     image: str = TAG,
     values: Sequence[str] = (),
+    chart: Path = CHART,
 ) -> None:
     """Install the chart or bring it up to date, and wait until the controller is ready; raises DemoError.
 
-    `image` is one that the node holds; `values` are further settings as `helm --set` takes them.
+    `image` is one that the node holds; `values` are further settings as `helm --set` takes them; `chart` is a folder or
+    an archive.
     """
     kubectl.ensure_namespace(namespace)
     _settle(kubectl, namespace, release)
-    kubectl.program(
-        "helm", *upgrade_arguments(kubectl, namespace=namespace, release=release, image=image, values=values)
+    arguments = upgrade_arguments(
+        kubectl, namespace=namespace, release=release, image=image, values=values, chart=chart
     )
+    kubectl.program("helm", *arguments)
     wait_until_ready(kubectl, namespace=namespace, release=release)
 
 
 def upgrade_arguments(
-    kubectl: Kubectl, *, namespace: str, release: str, image: str, values: Sequence[str] = ()
+    kubectl: Kubectl, *, namespace: str, release: str, image: str, values: Sequence[str] = (), chart: Path = CHART
 ) -> list[str]:
     """Return helm's arguments; by the image's id among its annotations, another content of a tag is another pod."""
     repository, _, tag = image.rpartition(":")
     identity = kubectl.program("docker", "image", "inspect", "--format={{.Id}}", image).strip()
     settings = [f"image.repository={repository}", f"image.tag={tag}", *values]
     return [
-        *("upgrade", "--install", release, str(CHART), f"--namespace={namespace}"),
+        *("upgrade", "--install", release, str(chart), f"--namespace={namespace}"),
         # a CRD that outlived an earlier release, or came by kubectl, becomes this release's
         "--take-ownership",
         *(f"--set={setting}" for setting in settings),

@@ -15,6 +15,8 @@ from tests.cluster.folders import Folders
 from tests.cluster.versions import HELM, KIND, KUBERNETES
 
 Version = tuple[int, int, int]
+_Tool = tuple[Callable[[str], Version | None], Callable[[Version | None], bool], gobuild.Program]
+"""How to ask a program for its version, whether that one will do, and what is built where not."""
 
 
 def parse(text: str) -> Version | None:
@@ -43,26 +45,31 @@ def provide(folders: Folders, cache: StepCache, *, search: str | None = None) ->
 
     `search` is the PATH to look in first, this process's own by default.
     """
-    kubernetes, kind, helm = (_known(version) for version in (KUBERNETES, KIND, HELM))
-    tools: list[tuple[str, Callable[[str], Version | None], Callable[[Version | None], bool], gobuild.Program]] = [
-        ("kind", _kind_version, lambda found: kind_fits(found, kind), gobuild.KIND),
-        ("kubectl", _kubectl_version, lambda found: kubectl_fits(found, kubernetes), _kubectl_program(cache)),
-        ("helm", _helm_version, lambda found: helm_fits(found, helm), gobuild.HELM_PROGRAM),
-    ]
     folders.programs.mkdir(parents=True, exist_ok=True)
-    path = search if search is not None else _path_without(folders.programs)
-    for name, version_of, fits, program in tools:
-        installed = shutil.which(name, path=path)
-        if installed and fits(version_of(installed)):
-            _link(folders.programs / name, Path(installed))
-        else:
-            _link(folders.programs / name, gobuild.build(program, folders, cache))
+    for name in ("kind", "kubectl", "helm"):
+        _link(folders.programs / name, find(name, folders, cache, search=search))
+
+
+def find(name: str, folders: Folders, cache: StepCache, *, search: str | None = None) -> Path:
+    """Return kind, kubectl or helm: the one on PATH where its version fits, else one built; raises ClusterError."""
+    version_of, fits, program = _tools(cache)[name]
+    installed = shutil.which(name, path=search if search is not None else _path_without(folders.programs))
+    return Path(installed) if installed and fits(version_of(installed)) else gobuild.build(program, folders, cache)
 
 
 def link_docker(folders: Folders) -> None:
     """Link the client of the engine that was started here."""
     folders.programs.mkdir(parents=True, exist_ok=True)
     _link(folders.programs / "docker", folders.engine / "bin" / "docker")
+
+
+def _tools(cache: StepCache) -> dict[str, _Tool]:
+    kubernetes, kind, helm = (_known(version) for version in (KUBERNETES, KIND, HELM))
+    return {
+        "kind": (_kind_version, lambda found: kind_fits(found, kind), gobuild.KIND),
+        "kubectl": (_kubectl_version, lambda found: kubectl_fits(found, kubernetes), _kubectl_program(cache)),
+        "helm": (_helm_version, lambda found: helm_fits(found, helm), gobuild.HELM_PROGRAM),
+    }
 
 
 def _kubectl_program(cache: StepCache) -> gobuild.Program:

@@ -52,8 +52,9 @@ class Controller:
         return f"app.kubernetes.io/instance={self.release}"
 
     def pod(self) -> Object:
-        """Return the controller's pod; there is one."""
-        (pod,) = self.kubectl.list("pods", namespace=self.namespace, selector=self.selector)
+        """Return the controller's pod; there is one, less those that are on their way out."""
+        pods = self.kubectl.list("pods", namespace=self.namespace, selector=self.selector)
+        (pod,) = (pod for pod in pods if "deletionTimestamp" not in pod["metadata"])
         return pod
 
     def logs(self) -> str:

@@ -1,9 +1,11 @@
-"""The chart, by Helm on the real cluster: rendered, installed, upgraded, uninstalled."""
+"""The chart as Helm renders it, as the API server takes it, and what an installed controller may do."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +14,8 @@ import yaml
 
 from demo.kubectl import Kubectl
 from demo.release import CHART
+from tests.charts import rendering
+from tests.charts.rendering import Manifest
 from tests.cluster.folders import REPOSITORY
 from tests.cluster.versions import KUBERNETES
 from tests.e2e.controllers import Controller
@@ -34,26 +38,28 @@ EXAMPLES: Final = [
     for path in sorted((REPOSITORY / "manifests" / "examples").rglob("*.yaml"))
     if "kind: TrendingSchedule\n" in path.read_text(encoding="utf-8")
 ]
-SUSPENDED: Final = {
-    "schedule": "0 0 1 1 *",
-    "suspend": True,
-    "database": {"secretKeyRef": {"name": "none", "key": "uri"}},
-    "rewrite": [{"name": "kept", "table": "scores", "slice": {}, "query": "SELECT 1 AS id"}],
-}
 
 
-def render(cluster: Kubectl, *settings: str) -> dict[str, dict[str, Any]]:
-    """The chart's objects by kind; there is one of each."""
+@pytest.fixture(scope="module")
+def helm(cluster: Kubectl) -> Path:
+    """The Helm of the cluster's environment."""
+    return Path(cluster.program("which", "helm").strip())
+
+
+def render(helm: Path, *settings: str) -> list[Manifest]:
+    """The chart's objects for settings, as `--set` takes them, as the release `rel`; not those of `helm test`."""
     given = [f"--set={setting}" for setting in settings]
-    # without a server Helm goes by the version that it was built with, which not every build knows
-    rendered = cluster.program(
-        "helm", "template", "rel", str(CHART), "--namespace=somewhere", f"--kube-version={KUBERNETES}", *given
-    )
-    return {document["kind"]: document for document in yaml.safe_load_all(rendered) if document}
+    return rendering.render(helm, "--no-hooks", *given, release="rel", namespace="somewhere")
 
 
-def container_of(objects: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    (container,) = objects["Deployment"]["spec"]["template"]["spec"]["containers"]
+def only(objects: Iterable[Manifest], kind: str) -> Manifest:
+    """The one object of a kind."""
+    (found,) = (each for each in objects if each["kind"] == kind)
+    return found
+
+
+def container_of(objects: Iterable[Manifest]) -> Manifest:
+    (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
     return dict(container)
 
 
@@ -66,45 +72,120 @@ def test_helm_finds_no_fault_with_the_chart(cluster: Kubectl) -> None:
     assert "0 chart(s) failed" in linted
 
 
-def test_the_crd_reaches_the_cluster_as_the_models_say_and_is_kept(cluster: Kubectl) -> None:
-    crd = render(cluster)["CustomResourceDefinition"]
+@pytest.mark.parametrize("variant", rendering.VARIANTS, ids=lambda path: path.stem)
+def test_a_variant_is_rendered_as_its_snapshot_shows(helm: Path, variant: Path) -> None:
+    kept = (rendering.SNAPSHOTS / variant.name).read_text(encoding="utf-8")
+    assert rendering.snapshot(helm, variant) == kept, "if it is meant so: `make manifests`"
+
+
+def test_the_manifests_for_people_without_helm_are_the_charts(helm: Path) -> None:
+    assert rendering.plain_manifests(helm) == rendering.MANIFEST.read_text(encoding="utf-8"), "run `make manifests`"
+
+
+@pytest.mark.parametrize("variant", rendering.VARIANTS, ids=lambda path: path.stem)
+def test_the_server_accepts_a_variant_with_its_pods_restricted(
+    helm: Path, cluster: Kubectl, controller: Controller, namespace: Namespace, variant: Path
+) -> None:
+    watched = () if variant.stem != "namespaced" else (f"--set=watchNamespaces={{{namespace.name}}}",)
+    objects = rendering.render(helm, f"--values={variant}", *watched, namespace=controller.namespace)
+    # there are no accounts in a dry run, and the server would ask for them
+    pods = [pod_of(each) for each in objects if each["kind"] in ("Deployment", "Pod")]
+    assert len(pods) == 2
+    known = [each for each in objects if each["apiVersion"] != "monitoring.coreos.com/v1" and each["kind"] != "Pod"]
+    server_side = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
+    answer = cluster.run("apply", *server_side, "--filename=-", stdin=as_list([*known, *pods]))
+    assert answer.count("(server dry run)") == len(known) + len(pods)
+
+
+def test_kustomize_gives_runs_the_image_that_it_gives_the_controller(cluster: Kubectl, tmp_path: Path) -> None:
+    base = tmp_path / "manifests"
+    shutil.copytree(REPOSITORY / "manifests", base)
+    kustomization = base / "kustomization.yaml"
+    text = kustomization.read_text(encoding="utf-8").replace(
+        "newName: trending-operator", "newName: registry.example/ours"
+    )
+    kustomization.write_text(text.replace("newTag: 0.1.0", 'newTag: "7"'), encoding="utf-8")
+    built = list(yaml.safe_load_all(cluster.run("kustomize", str(base))))
+    container = container_of(built)
+    assert container["image"] == environment(container)["TRENDING_RUN_IMAGE"] == "registry.example/ours:7"
+    assert environment(container)["TRENDING_RUN_IMAGE_PULL_POLICY"] == "IfNotPresent"
+    assert only(built, "CustomResourceDefinition")["spec"] == build_crd()["spec"]
+
+
+def test_the_server_accepts_what_kustomize_makes(cluster: Kubectl, controller: Controller) -> None:
+    objects = list(yaml.safe_load_all(cluster.run("kustomize", str(REPOSITORY / "manifests"))))
+    assert only(objects, "Namespace")["metadata"]["name"] == controller.namespace
+    folder = f"--kustomize={REPOSITORY / 'manifests'}"
+    answer = cluster.run("apply", "--server-side", "--force-conflicts", "--dry-run=server", folder)
+    assert answer.count("(server dry run)") == len(objects)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("image.tga=1", "at '/image': additional properties 'tga' not allowed"),
+        ("replica=2", "additional properties 'replica' not allowed"),
+        ("logLevel=loud", "at '/logLevel': value must be one of 'error', 'warning', 'info', 'debug'"),
+        ("image.digest=abc", "at '/image/digest': 'abc' does not match pattern"),
+        ("watchNamespaces={Team_A}", "at '/watchNamespaces/0': 'Team_A' does not match pattern"),
+        ("tolerations[0].efect=NoSchedule", "at '/tolerations/0': additional properties 'efect' not allowed"),
+        ("replicas=2,leaderElection.enabled=false", "Set leaderElection.enabled=true, or replicas=1."),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_a_sentence(helm: Path, setting: str, said: str) -> None:
+    with pytest.raises(rendering.RenderError, match=re.escape(said)):
+        render(helm, setting)
+
+
+def test_the_crd_reaches_the_cluster_as_the_models_say_and_is_kept(helm: Path) -> None:
+    crd = only(render(helm), "CustomResourceDefinition")
     assert crd["spec"] == build_crd()["spec"]
     assert crd["metadata"]["name"] == CRD
     assert crd["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
 
 
-def test_what_is_not_wanted_is_left_out(cluster: Kubectl) -> None:
-    settings = ("crds.create=false", "serviceAccount.create=false", "serviceAccount.name=mine", "rbac.create=false")
-    objects = render(cluster, *settings)
-    assert set(objects) == {"Deployment"}
-    assert objects["Deployment"]["spec"]["template"]["spec"]["serviceAccountName"] == "mine"
+def test_what_is_not_wanted_is_left_out(helm: Path) -> None:
+    unwanted = ("crds.create", "serviceAccount.create", "rbac.create", "rbac.aggregate", "leaderElection.enabled")
+    objects = render(helm, *(f"{each}=false" for each in unwanted), "serviceAccount.name=mine")
+    assert {each["kind"] for each in objects} == {"Deployment", "Service"}
+    assert only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "mine"
 
 
-def test_runs_have_the_controllers_image_unless_told_otherwise(cluster: Kubectl) -> None:
-    own = container_of(render(cluster, "image.repository=registry.example/trending", "image.tag=1"))
+def test_runs_have_the_controllers_image_unless_told_otherwise(helm: Path) -> None:
+    own = container_of(render(helm, "image.repository=registry.example/trending", "image.tag=1"))
     assert own["image"] == environment(own)["TRENDING_RUN_IMAGE"] == "registry.example/trending:1"
-    other = container_of(render(cluster, "image.tag=1", "runs.image.tag=2", "runs.image.pullPolicy=Always"))
+    other = container_of(render(helm, "image.tag=1", "runs.image.tag=2", "runs.image.pullPolicy=Always"))
     assert other["image"] == "trending-operator:1"
     assert environment(other)["TRENDING_RUN_IMAGE"] == "trending-operator:2"
     assert environment(other)["TRENDING_RUN_IMAGE_PULL_POLICY"] == "Always"
 
 
-def test_values_reach_the_controllers_pod(cluster: Kubectl) -> None:
+def test_a_digest_is_the_runs_too_unless_they_have_another_image(helm: Path) -> None:
+    digest = f"sha256:{'ab' * 32}"
+    own = container_of(render(helm, "image.tag=1", f"image.digest={digest}"))
+    assert own["image"] == environment(own)["TRENDING_RUN_IMAGE"] == f"trending-operator:1@{digest}"
+    other = container_of(render(helm, "image.tag=1", f"image.digest={digest}", "runs.image.tag=2"))
+    assert environment(other)["TRENDING_RUN_IMAGE"] == "trending-operator:2"
+
+
+def test_values_reach_the_controllers_pod(helm: Path) -> None:
     objects = render(
-        cluster,
+        helm,
         "logLevel=debug",
         "extraEnv[0].name=HTTPS_PROXY",
         "extraEnv[0].value=http://proxy",
         "nodeSelector.disk=fast",
         "tolerations[0].operator=Exists",
         "affinity.podAntiAffinity.x=y",
+        "priorityClassName=high",
         "imagePullSecrets[0].name=registry",
         "podAnnotations.note=a",
         "podLabels.team=b",
         "podLabels.app\\.kubernetes\\.io/name=stolen",
         "resources.limits.memory=1Gi",
     )
-    template = objects["Deployment"]["spec"]["template"]
+    deployment = only(objects, "Deployment")
+    template = deployment["spec"]["template"]
     pod, container = template["spec"], container_of(objects)
     assert environment(container)["TRENDING_LOG_LEVEL"] == "debug"
     assert environment(container)["HTTPS_PROXY"] == "http://proxy"
@@ -113,9 +194,10 @@ def test_values_reach_the_controllers_pod(cluster: Kubectl) -> None:
     assert pod["tolerations"] == [{"operator": "Exists"}]
     assert pod["affinity"] == {"podAntiAffinity": {"x": "y"}}
     assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    assert pod["priorityClassName"] == "high"
     assert template["metadata"]["annotations"]["note"] == "a"
     assert template["metadata"]["labels"]["team"] == "b"
-    selector = objects["Deployment"]["spec"]["selector"]["matchLabels"]
+    selector = deployment["spec"]["selector"]["matchLabels"]
     assert selector.items() <= template["metadata"]["labels"].items()
 
 
@@ -154,38 +236,15 @@ def test_the_server_accepts_an_example_and_knows_all_its_fields(namespace: Names
     assert answer.strip().endswith("(server dry run)")
 
 
-@pytest.fixture
-def kept(namespace: Namespace) -> Namespace:
-    """A namespace with a schedule that starts nothing."""
-    namespace.create(
-        {"apiVersion": f"{GROUP}/v1", "kind": "TrendingSchedule", "metadata": {"name": "kept"}, "spec": SUSPENDED}
-    )
-    return namespace
+def pod_of(manifest: Manifest) -> Manifest:
+    """A pod as the object makes it, with the account that every namespace has."""
+    spec = manifest["spec"]["template"]["spec"] if manifest["kind"] == "Deployment" else manifest["spec"]
+    metadata = {"name": f"{manifest['metadata']['name']}-pod", "namespace": manifest["metadata"]["namespace"]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {**spec, "serviceAccountName": "default"}}
 
 
-def test_an_upgrade_is_taken_up_and_uninstalling_leaves_the_schedules(
-    cluster: Kubectl, controller: Controller, kept: Namespace
-) -> None:
-    in_namespace = f"--namespace={controller.namespace}"
-    before = controller.pod()["metadata"]["name"]
-    values = ("--reuse-values", "--set=logLevel=debug")
-    cluster.program("helm", "upgrade", controller.release, str(CHART), in_namespace, *values, "--wait", timeout=300)
-    cluster.run(in_namespace, "rollout", "status", f"deployment/{controller.release}", "--timeout=300s", timeout=310)
-    assert controller.pod()["metadata"]["name"] != before
-
-    controller.uninstall()
-    try:
-        left = cluster.run(
-            in_namespace, "get", "all,serviceaccounts", f"--selector={controller.selector}", "-o", "name"
-        )
-        assert left == ""
-        assert cluster.get("clusterrole", f"{controller.namespace}:{controller.release}") is None
-        assert cluster.get(PLURAL, "kept", namespace=kept.name) is not None
-        # nobody is there to remove a finalizer, and nobody has to be
-        kept.run("delete", PLURAL, "kept", "--timeout=180s", timeout=190)
-    finally:
-        controller.install()
-    assert cluster.get("crd", CRD) is not None
+def as_list(objects: list[Manifest]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
 
 
 def rules_of(cluster: Kubectl, account: str) -> list[dict[str, Any]]:

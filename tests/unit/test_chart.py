@@ -1,27 +1,31 @@
 """The chart's files, as far as no Helm is needed to read them."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+from tools import chart_values
+from tools.chart_values import Value
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "trending-operator"
-TEMPLATES = "\n".join(path.read_text(encoding="utf-8") for path in sorted((CHART / "templates").iterdir()))
-VALUES = (CHART / "values.yaml").read_text(encoding="utf-8")
+TEMPLATES = "\n".join(path.read_text(encoding="utf-8") for path in sorted((CHART / "templates").rglob("*.*")))
+VALUES = chart_values.read_values((CHART / "values.yaml").read_text(encoding="utf-8"))
 
 
-def leaves(values: dict[str, Any], path: str = "") -> Iterator[str]:
+def leaves(values: tuple[Value, ...]) -> Iterator[str]:
     """The values that a user sets: a mapping that is empty or a pod's own (resources) is one of them."""
-    for name, value in values.items():
-        here = f"{path}.{name}" if path else name
-        if isinstance(value, dict) and value and name != "resources":
-            yield from leaves(value, here)
+    for value in values:
+        if value.group:
+            yield from leaves(value.group)
         else:
-            yield here
+            yield value.path
 
 
 def test_the_charts_versions_are_the_packages() -> None:
@@ -37,18 +41,31 @@ def test_the_chart_refuses_kubernetes_before_1_31() -> None:
 def test_every_value_is_used_and_every_used_value_has_a_default() -> None:
     templates = TEMPLATES.replace("$own.", ".Values.image.").replace("$run.", ".Values.runs.image.")
     used = {name.rstrip(".") for name in re.findall(r"\.Values\.([\w.]+)", templates)}
-    given = set(leaves(yaml.safe_load(VALUES)))
-    assert used - {"image", "runs.image"} == given
+    assert used - {"image", "runs.image"} == set(leaves(VALUES))
 
 
-def test_every_top_level_value_says_what_it_is_for() -> None:
-    lines = VALUES.splitlines()
-    for number, line in enumerate(lines):
-        if re.match(r"\w+:", line):
-            above = lines[number - 1]
-            below = lines[number + 1] if number + 1 < len(lines) else ""
-            group = above and not above.startswith(" ")  # nodeSelector, tolerations, affinity share a comment
-            assert group or below.startswith("  #"), f"values.yaml, line {number + 1}: {line} has no comment"
+def test_the_schema_and_the_table_of_values_are_what_values_yaml_says() -> None:
+    readme = chart_values.README.read_text(encoding="utf-8")
+    assert chart_values.fill_readme(readme, VALUES) == readme, "README.md is out of date: run `make manifests`"
+    written = chart_values.SCHEMA.read_text(encoding="utf-8")
+    assert chart_values.build_schema(VALUES) == written, "values.schema.json is out of date: run `make manifests`"
+
+
+def test_a_value_without_a_comment_is_told_by_its_line() -> None:
+    with pytest.raises(ValueError, match=r"line 4: no comment above says what image\.tag is for"):
+        chart_values.read_values('# An image.\nimage:\n\n  tag: ""\n')
+
+
+def test_the_schema_admits_no_key_that_there_is_not() -> None:
+    def objects(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        if schema.get("type") == "object" and schema.get("properties"):
+            yield schema
+        for each in schema.get("properties", {}).values():
+            yield from objects(each)
+
+    found = list(objects(json.loads(chart_values.build_schema(VALUES))))
+    assert len(found) > 10
+    assert [each for each in found if each["additionalProperties"] is not False] == []
 
 
 def test_the_controller_may_read_no_secret_and_grant_itself_nothing() -> None:

@@ -17,7 +17,7 @@
 {{- end }}
 {{- end }}
 
-{{/* The name of cluster-wide objects: releases of one name in two namespaces must not share them. */}}
+{{/* The name of objects outside of the release's namespace: releases of one name in two namespaces must not share them. */}}
 {{- define "trending-operator.clusterName" -}}
 {{- printf "%s:%s" .Release.Namespace (include "trending-operator.fullname" .) }}
 {{- end }}
@@ -30,7 +30,7 @@
 {{- end }}
 {{- end }}
 
-{{/* What selects the controller's pod; it may never change, a Deployment's selector being immutable. */}}
+{{/* What selects the controllers' pods; it may never change, a Deployment's selector being immutable. */}}
 {{- define "trending-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "trending-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -43,13 +43,63 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
+{{/* repository:tag, with a digest repository:tag@digest, by which alone it is pulled then. */}}
 {{- define "trending-operator.image" -}}
 {{- printf "%s:%v" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- with .Values.image.digest }}@{{ . }}{{ end }}
 {{- end }}
 
-{{/* The image of runs' pods: the controller's own, part by part, unless told otherwise. */}}
+{{/* The image of runs' pods: the controller's own, part by part, unless told otherwise; a digest belongs to one repository and tag. */}}
 {{- define "trending-operator.runImage" -}}
 {{- $own := .Values.image }}
 {{- $run := .Values.runs.image }}
+{{- $digest := $run.digest }}
+{{- if and (not $run.repository) (not $run.tag) (not $run.digest) }}
+{{- $digest = $own.digest }}
+{{- end }}
 {{- printf "%s:%v" (default $own.repository $run.repository) (coalesce $run.tag $own.tag .Chart.AppVersion) }}
+{{- if $digest }}@{{ $digest }}{{ end }}
+{{- end }}
+
+{{/* Of containers, the test's too: what Pod Security's level "restricted" asks for, and a root that is read-only besides. */}}
+{{- define "trending-operator.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{- define "trending-operator.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{/* The namespace of the objects of `helm test`: one whose schedules run. */}}
+{{- define "trending-operator.testNamespace" -}}
+{{- if .Values.test.namespace }}
+{{- .Values.test.namespace }}
+{{- else if or (not .Values.watchNamespaces) (has .Release.Namespace .Values.watchNamespaces) }}
+{{- .Release.Namespace }}
+{{- else }}
+{{- first .Values.watchNamespaces }}
+{{- end }}
+{{- end }}
+
+{{- define "trending-operator.testName" -}}
+{{- printf "%s-test" (include "trending-operator.fullname" .) | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Metadata of the objects of `helm test`: made for it, and gone afterwards, whatever came out. Labels that no selector knows. */}}
+{{- define "trending-operator.testMetadata" -}}
+name: {{ include "trending-operator.testName" . }}
+namespace: {{ include "trending-operator.testNamespace" . }}
+labels:
+  app.kubernetes.io/name: {{ include "trending-operator.name" . }}-test
+  app.kubernetes.io/managed-by: {{ .Release.Service }}
+annotations:
+  helm.sh/hook: test
+  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded,hook-failed
 {{- end }}
