@@ -42,7 +42,7 @@ def absent(controller: Controller) -> Iterator[Controller]:
 def kept(absent: Controller, namespace: Namespace) -> Namespace:
     """A namespace with a schedule that nobody looks at yet."""
     namespace.create(suspended("kept"))
-    return namespace
+    return replace(namespace, kubectl=absent.kubectl)
 
 
 def suspended(name: str) -> dict[str, Any]:
@@ -78,18 +78,20 @@ def test_two_controllers_serve_the_namespaces_they_are_given_and_no_other(
     cluster = absent.kubectl
     several = replace(absent, namespace=f"e2e-ha-{secrets.token_hex(2)}", release="ha")
     cluster.ensure_namespace(several.namespace)
-    given = Namespace(kubectl=cluster, name=several.namespace)
-    given.create_secret(database.uri)
+    outside = Namespace(kubectl=cluster, name=several.namespace)
+    outside.create(suspended("outside"))
+    kept.create_secret(database.uri)
     settings = (
         "crds.create=false",
         "fullnameOverride=ha",
         "replicas=2",
         "leaderElection.enabled=true",
-        f"watchNamespaces={{{given.name}}}",
+        f"watchNamespaces={{{kept.name}}}",
         f"test.database.secretName={SECRET}",
     )
     try:
         release.install(cluster, namespace=several.namespace, release=several.release, values=settings)
+        until_accepted(kept, "kept")
         pods = cluster.list("pods", namespace=several.namespace, selector=several.selector)
         lease = cluster.get("lease", "ha", namespace=several.namespace) or {}
         assert lease["spec"]["holderIdentity"] in {pod["metadata"]["name"] for pod in pods}
@@ -97,13 +99,12 @@ def test_two_controllers_serve_the_namespaces_they_are_given_and_no_other(
 
         told = cluster.program("helm", "test", several.release, f"--namespace={several.namespace}", timeout=300)
         assert "A run has succeeded" in told
-        assert database.rows("SELECT to_regclass('trending_helm_test'), count(*) FROM trending.freshness") == [
-            (None, 0)
-        ]
-        assert cluster.list(PLURAL, namespace=given.name) == []
-        assert kept.status("kept") == {}
-        assert may_list_schedules(several, given.name)
-        assert not may_list_schedules(several, kept.name)
+        table_and_ledger = "SELECT to_regclass('trending_helm_test'), (SELECT count(*) FROM trending.freshness)"
+        assert database.rows(table_and_ledger) == [(None, 0)]
+        assert [each["metadata"]["name"] for each in cluster.list(PLURAL, namespace=kept.name)] == ["kept"]
+        assert outside.status("outside") == {}
+        assert may_list_schedules(several, kept.name)
+        assert not may_list_schedules(several, outside.name)
     finally:
         several.uninstall()
         left = left_of(several)
