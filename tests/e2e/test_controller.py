@@ -10,13 +10,13 @@ from tests.e2e.namespaces import Namespace
 from tests.e2e.schedules import query_target, schedule
 
 
-def test_the_probes_ask_what_healthz_answers(controller: Controller) -> None:
+def test_the_probes_ask_whether_the_controller_lives_and_is_ready(controller: Controller) -> None:
     pod = controller.pod()
     (container,) = pod["spec"]["containers"]
-    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
-        assert container[probe]["httpGet"] == {"path": "/healthz", "port": "http", "scheme": "HTTP"}
-    proxy = f"/api/v1/namespaces/{controller.namespace}/pods/{pod['metadata']['name']}:8080/proxy/healthz"
-    assert '"scheduler"' in controller.kubectl.run("get", f"--raw={proxy}")
+    for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz"), ("startupProbe", "/healthz")):
+        assert container[probe]["httpGet"] == {"path": path, "port": "http", "scheme": "HTTP"}
+        proxy = f"/api/v1/namespaces/{controller.namespace}/pods/{pod['metadata']['name']}:8080/proxy{path}"
+        assert controller.kubectl.run("get", f"--raw={proxy}") == "ok\n"
     assert pod["status"]["containerStatuses"][0]["ready"] is True
 
 

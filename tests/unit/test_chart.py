@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import helm_test
 import pytest
 import yaml
+from prometheus_client.metrics_core import Metric
 
 from tools import chart_values
 from tools.chart_values import Value
+from trending.api.spec import TrendingScheduleSpec
+from trending.controller.metrics import Metrics
+from trending.controller.store import Store
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "trending-operator"
@@ -72,3 +77,27 @@ def test_the_controller_may_read_no_secret_and_grant_itself_nothing() -> None:
     role = re.sub(r"(?m)^\s*#.*$", "", (CHART / "templates" / "rbac.yaml").read_text(encoding="utf-8"))
     for word in ("secrets", "*", "pods/log", "pods/exec", "roles]", "escalate", "impersonate", "serviceaccounts"):
         assert word not in role
+
+
+def test_alerts_and_dashboard_ask_for_metrics_that_there_are() -> None:
+    metrics = Metrics(Store(changed=lambda _: None), decides=lambda: True)
+    known = {sample for family in metrics.registry.collect() for sample in samples_of(family)}
+    alerts = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"))
+    asked = [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
+    dashboard = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
+    asked += [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    names = {name for expression in asked for name in re.findall(r"\b(?:trending|process)_\w+", expression)}
+    assert len(names) > 12
+    assert names <= known
+
+
+def samples_of(family: Metric) -> list[str]:
+    """The names under which a family is asked for."""
+    endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
+    return [f"{family.name}{ending}" for ending in endings]
+
+
+def test_the_schedule_of_helm_test_is_valid_and_runs_only_where_there_is_a_database() -> None:
+    with_database, without = (helm_test.manifest("tested", secret=secret, key="uri")["spec"] for secret in ("db", ""))
+    assert [TrendingScheduleSpec.model_validate(spec).immediate for spec in (with_database, without)] == [True, False]
+    assert [spec["suspend"] for spec in (with_database, without)] == [False, True]

@@ -199,7 +199,7 @@ def main() -> None:
     environment = os.environ
     host, name, secret = (environment[each] for each in ("TEST_HOST", "TEST_SCHEDULE", "TEST_SECRET"))
     key = environment["TEST_SECRET_KEY"]
-    fetch(f"http://{host}:8080/healthz")
+    fetch(f"http://{host}:8080/readyz")
     say("The controller is ready.")
     count = sum(line.startswith("trending_") for line in fetch(f"http://{host}:8081/metrics").splitlines())
     say(f"It gives metrics: {count} of its own.")
