@@ -141,6 +141,14 @@ def _all_pods(kubectl: Kubectl) -> str:
         return str(error)
 
 
+def _log_of(controller: Controller) -> str:
+    """What the controller said last; a test that has it uninstalled may fail too."""
+    try:
+        return controller.logs()[-4000:]
+    except DemoError as error:
+        return str(error)
+
+
 @pytest.fixture(scope="session")
 def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Print a line at the end of the session, whether tests failed or not: times that were seen."""
@@ -167,5 +175,5 @@ def pytest_runtest_makereport(
             if fixture in used:
                 report.sections.append((f"the cluster: {used[fixture].name}", used[fixture].story()))
         if "controller" in used:
-            report.sections.append(("the controller", used["controller"].logs()[-4000:]))
+            report.sections.append(("the controller", _log_of(used["controller"])))
     return report
