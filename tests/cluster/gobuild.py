@@ -81,6 +81,13 @@ HELM_PROGRAM = Program(
     ),
     usually="45 s; 5 s when Go has it cached",
 )
+KUBECONFORM = Program(
+    name="kubeconform",
+    module="kubeconform",
+    package="github.com/yannh/kubeconform/cmd/kubeconform",
+    usually="20 s",
+    quick=True,
+)
 
 
 def build(program: Program, folders: Folders, cache: StepCache) -> Path:

@@ -1,11 +1,15 @@
-"""The chart as Helm renders it, as the API server takes it, and what an installed controller may do."""
+"""The chart as Helm renders it, as the API server takes it, and what an installed controller may do.
+
+docs/installing.md tells people of it.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +18,7 @@ import yaml
 
 from demo.kubectl import Kubectl
 from demo.release import CHART
-from tests.charts import rendering
+from tests.charts import conformity, rendering
 from tests.charts.rendering import Manifest
 from tests.cluster.folders import REPOSITORY
 from tests.cluster.versions import KUBERNETES
@@ -95,6 +99,39 @@ def test_the_server_accepts_a_variant_with_its_pods_restricted(
     server_side = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
     answer = cluster.run("apply", *server_side, "--filename=-", stdin=as_list([*known, *pods]))
     assert answer.count("(server dry run)") == len(known) + len(pods)
+
+
+@pytest.fixture(scope="module")
+def kubeconform(tmp_path_factory: pytest.TempPathFactory) -> Callable[[list[Manifest]], str]:
+    """Has kubeconform judge objects, strictly; its verdict is empty where it has nothing against them."""
+    program, schemas = conformity.build_kubeconform(), tmp_path_factory.mktemp("schemas")
+    conformity.write_schemas(schemas)
+    locations = [f"-schema-location={folder}/{conformity.LOCATION}" for folder in (schemas, conformity.OURS)]
+
+    def judged(objects: list[Manifest]) -> str:
+        arguments = [str(program), "-strict", *locations, "-"]
+        text = rendering.write(objects)
+        done = subprocess.run(arguments, input=text, capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+    return judged
+
+
+@pytest.mark.parametrize("variant", rendering.VARIANTS, ids=lambda path: path.stem)
+def test_kubeconform_has_nothing_against_a_variant(
+    helm: Path, kubeconform: Callable[[list[Manifest]], str], variant: Path
+) -> None:
+    assert kubeconform(rendering.render(helm, f"--values={variant}")) == ""
+
+
+def test_kubeconform_would_see_a_field_that_there_is_not(
+    helm: Path, kubeconform: Callable[[list[Manifest]], str]
+) -> None:
+    monitored = rendering.render(helm, "--set=metrics.serviceMonitor.create=true")
+    for kind, field in (("Deployment", "replica"), ("ServiceMonitor", "endpoint")):
+        mistaken = only(monitored, kind)
+        mistaken["spec"][field] = 1
+        assert f"additional properties '{field}' not allowed" in kubeconform([mistaken])
 
 
 def test_kustomize_gives_runs_the_image_that_it_gives_the_controller(cluster: Kubectl, tmp_path: Path) -> None:
