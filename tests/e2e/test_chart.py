@@ -18,7 +18,7 @@ import yaml
 
 from demo.kubectl import Kubectl
 from demo.release import CHART
-from tests.charts import conformity, rendering
+from tests.charts import conformity, promtool, rendering
 from tests.charts.rendering import Manifest
 from tests.cluster.folders import REPOSITORY
 from tests.cluster.versions import KUBERNETES
@@ -132,6 +132,15 @@ def test_kubeconform_would_see_a_field_that_there_is_not(
         mistaken = only(monitored, kind)
         mistaken["spec"][field] = 1
         assert f"additional properties '{field}' not allowed" in kubeconform([mistaken])
+
+
+def test_the_alerts_speak_when_they_should_and_are_silent_when_they_should(helm: Path, tmp_path: Path) -> None:
+    rules = only(rendering.render(helm, "--set=metrics.prometheusRule.create=true"), "PrometheusRule")["spec"]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules), encoding="utf-8")
+    shutil.copy(REPOSITORY / "tests" / "charts" / "alerts.yaml", tmp_path)
+    arguments = [str(promtool.provide()), "test", "rules", "alerts.yaml"]
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_kustomize_gives_runs_the_image_that_it_gives_the_controller(cluster: Kubectl, tmp_path: Path) -> None:
