@@ -79,6 +79,13 @@ def blocks_of(path: str) -> list[Block]:
     return list(_blocks(path, (ROOT / path).read_text(encoding="utf-8")))
 
 
+def inline_code(path: str) -> list[str]:
+    """Return what a document shows as code within its sentences and tables."""
+    tokens = MarkdownIt("commonmark").enable("table").parse((ROOT / path).read_text(encoding="utf-8"))
+    inner = [child for token in tokens for child in token.children or []]
+    return [child.content for child in inner if child.type == "code_inline"]
+
+
 def faults(block: Block) -> Iterator[str]:
     """Yield what is wrong with a block, each a sentence that begins with its place."""
     if not block.language:

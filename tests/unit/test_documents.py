@@ -14,7 +14,7 @@ import click
 import pytest
 import yaml
 
-from documents.blocks import Block, blocks_of, documents, faults
+from documents.blocks import Block, blocks_of, documents, faults, inline_code
 from documents.commands import PROGRAMS
 from documents.generated import GENERATED
 from documents.outside import ROOT, missing
@@ -91,23 +91,21 @@ def test_a_block_of_yaml_is_yaml_and_its_schedules_are_valid(block: Block) -> No
             TrendingScheduleSpec.model_validate(document["spec"])
 
 
-def calls(block: Block) -> Iterator[tuple[str, list[str]]]:
-    """The calls of our programs that a block shows: what is called, and its arguments."""
-    text = block.text.replace("\\\n", " ")
-    for line in text.splitlines():
+def calls(text: str) -> Iterator[tuple[str, list[str]]]:
+    """The calls of our programs in a text: what is called, and its arguments."""
+    for line in text.replace("\\\n", " ").splitlines():
         for name in PROGRAMS:
-            if found := re.search(rf"^(?:\$ )?(?:.*\| *)?{name}((?: [^|&;>]*)?)", line):
+            if found := re.search(rf"^(?:\$ )?(?:.*\| *)?{name}(?= |$)([^|&;>]*)", line):
                 yield name, shlex.split(found[1], comments=True)
 
 
-CALLS = [(block.where, *call) for block in BLOCKS if block.language in ("sh", "console") for call in calls(block)]
+SHOWN = [(block.where, block.text) for block in BLOCKS if block.language in ("sh", "console")]
+CALLS = [(where, *call) for where, text in SHOWN for call in calls(text)]
+MENTIONS = [(path, *call) for path in documents() for text in inline_code(path) for call in calls(text)]
 
 
-@pytest.mark.parametrize(("where", "name", "arguments"), CALLS, ids=[f"{where} {args}" for where, _, args in CALLS])
-def test_each_call_of_our_programs_that_is_shown_is_one_that_they_understand(
-    where: str, name: str, arguments: list[str]
-) -> None:
-    assert where
+def understand(name: str, arguments: list[str]) -> None:
+    """Have click read a call to its end, without doing anything."""
     command: click.Command = PROGRAMS[name]
     context: click.Context | None = None
     while isinstance(command, click.Group):
@@ -117,3 +115,24 @@ def test_each_call_of_our_programs_that_is_shown_is_one_that_they_understand(
         assert inner is not None, f"there is no command {name}"
         command = inner
     command.make_context(name, list(arguments), parent=context)
+
+
+@pytest.mark.parametrize(("where", "name", "arguments"), CALLS, ids=[f"{where} {args}" for where, _, args in CALLS])
+def test_each_call_of_our_programs_that_is_shown_is_one_that_they_understand(
+    where: str, name: str, arguments: list[str]
+) -> None:
+    assert where
+    understand(name, arguments)
+
+
+def test_each_command_that_a_sentence_mentions_is_there_with_its_options() -> None:
+    assert len(MENTIONS) > 30
+    for path, name, arguments in MENTIONS:
+        if not arguments or arguments[0].startswith("<"):  # a key to press
+            continue
+        try:
+            understand(name, arguments)
+        except (click.MissingParameter, click.BadParameter, click.BadOptionUsage, click.exceptions.Exit):
+            pass  # a sentence need not say all that a call needs, and may write NAME for a number
+        except click.NoSuchOption as error:
+            pytest.fail(f"{path}: `{name} {' '.join(arguments)}`: {error}")
