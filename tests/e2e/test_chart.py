@@ -40,7 +40,7 @@ MAY: Final = {
 EXAMPLES: Final = [
     path
     for path in sorted((REPOSITORY / "manifests" / "examples").rglob("*.yaml"))
-    if "kind: TrendingSchedule\n" in path.read_text(encoding="utf-8")
+    if "\nkind: TrendingSchedule\n" in path.read_text(encoding="utf-8")
 ]
 
 

@@ -133,7 +133,8 @@ class Target(ApiModel):
     preset: Preset | None = None
     """A ranking that the operator brings, instead of table, slice, query, key and stamp."""
     table: SqlName | None = None
-    """The table to rewrite a slice of, written as in SQL; the server's search_path resolves it."""
+    """The table to rewrite a slice of, written as in SQL, such as scores or analytics."Hot Posts"; the server's
+    search_path resolves it."""
     slice: Annotated[
         dict[
             str,
@@ -172,8 +173,8 @@ class Target(ApiModel):
     first run whose slot is this much later than the slot of its last scheduled write. A run by hand rewrites all
     targets, and does not move this rhythm."""
     stale_after: Duration | None = None
-    """How old the target's data may become before condition Fresh turns False. By default the schedule's staleAfter and
-    every together."""
+    """How old the target's data may become before condition Fresh turns False, such as 26h. By default the schedule's
+    staleAfter and every together."""
     allow_empty: bool = False
     """Whether a query that returns no rows may empty the slice, whatever maxDeletePercent says. By default it fails the
     target, and nothing is written."""
@@ -238,15 +239,15 @@ class TrendingScheduleSpec(ApiModel):
     """How many seconds after its instant a slot may still be started; later it counts as missed. By default it may be
     started until a newer one has come."""
     spread: Annotated[DurationOrZero, Field(json_schema_extra=_ZERO)] = timedelta(0)
-    """Over how long the starts of many schedules are drawn apart. Each slot starts later by a part of this time, always
-    the same part, which depends on the schedule's namespace and name. It has to be less than the shortest time between
-    two slots. Jobs and scheduledTime name the slot all the same."""
+    """Over how long the starts of many schedules are drawn apart, such as 10m. Each slot starts later by a part of this
+    time, always the same part, which depends on the schedule's namespace and name. It has to be less than the shortest
+    time between two slots. Jobs and scheduledTime name the slot all the same."""
     min_interval: Annotated[DurationOrZero, Field(json_schema_extra=_ZERO)] = timedelta(0)
-    """How long after the end of the last successful run no slot starts. It waits, and is run late if it is still the
-    newest. A run by hand does not wait."""
+    """How long after the end of the last successful run no slot starts, such as 90m. It waits, and is run late if it is
+    still the newest. A run by hand does not wait."""
     stale_after: Duration | None = None
-    """How old the data may become before condition Fresh turns False. By default twice the longest gap between
-    slots."""
+    """How old the data may become before condition Fresh turns False, such as 2h. By default twice the longest gap
+    between slots."""
     successful_jobs_history_limit: Annotated[int, Field(ge=0, le=1000)] = 3
     """How many succeeded Jobs to keep, with their pods and logs."""
     failed_jobs_history_limit: Annotated[int, Field(ge=0, le=1000)] = 1
