@@ -103,7 +103,7 @@ def test_a_schedule_that_is_not_accepted_is_not_waited_for(server: ApiServer) ->
     }
     result = call("run", "hourly", "--wait")
     assert result.exit_code == 1
-    assert "Error: hourly is not accepted, and starts nothing: no zone Mars" in result.stderr
+    assert "Error: hourly is not accepted, and starts this run only when it is corrected: no zone Mars" in result.stderr
 
 
 def test_a_run_that_takes_too_long_is_no_longer_waited_for_and_goes_on(server: ApiServer) -> None:

@@ -93,6 +93,16 @@ def test_a_schedule_without_a_status_is_not_fresh_and_no_error(server: ApiServer
     assert "no data yet" in result.stdout
 
 
+def test_without_a_terminal_no_line_is_folded_and_none_ends_in_spaces(server: ApiServer) -> None:
+    server.schedules[:] = [schedule("hourly", "0 * * * *", data=None, namespace="default")]
+    server.jobs.append(job("hourly", hours=1, minutes=3))
+    server.jobs[0]["metadata"] |= {"labels": LABELS, "namespace": "default"}
+    for command in ("status", "history"):
+        shown = call(command, "hourly").stdout
+        assert shown
+        assert [line for line in shown.splitlines() if line != line.rstrip()] == []
+
+
 def test_a_schedule_that_does_not_exist_is_an_error_not_a_stale_one(server: ApiServer) -> None:
     server.schedules.clear()
     assert call("status", "hourly").exit_code == 1

@@ -67,6 +67,7 @@ def _commands(schedule: Schedule, runs: Sequence[PastRun], flags: str) -> dict[s
     plugin = {verb: f"`kubectl trending {verb} {name}{flags}`" for verb in ("run", "logs", "plan", "history", "resume")}
     return {
         **plugin,
+        "follow": f"`kubectl trending logs {name}{flags} -f`",
         "edit": f"`kubectl{flags} edit ts {name}`",
         "job": active or (last.job if last else ""),
         "flags": flags,
@@ -126,7 +127,7 @@ def _of_freshness(
     if verdict.fresh or failing or schedule.spec.suspend:
         return
     if schedule.status.active:
-        yield "A run is active, and brings fresh data when it succeeds: {logs} -f shows how far it is."
+        yield "A run is active, and brings fresh data when it succeeds: {follow} shows how far it is."
     elif verdict.reason == "NeverSucceeded":
         yield "No run has succeeded yet: wait for the next one, or {run}."
     elif verdict.reason == "TargetWithoutData":

@@ -85,7 +85,9 @@ def tell(schedule: Schedule, request: str) -> LastRun | str | None:
         return None
     accepted = find_condition(schedule, "Accepted")
     if accepted and accepted.status == "False" and status.observed_generation == schedule.generation:
-        raise click.ClickException(f"{schedule.name} is not accepted, and starts nothing: {accepted.message}")
+        raise click.ClickException(
+            f"{schedule.name} is not accepted, and starts this run only when it is corrected: {accepted.message}"
+        )
     if status.active:
         return f"it waits for Job {status.active[0].name} to end"
     return "it waits for the controller to start it"

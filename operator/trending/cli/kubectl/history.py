@@ -2,7 +2,7 @@
 
 import click
 
-from trending.cli.kubectl.output import output_option, print_object, screen
+from trending.cli.kubectl.output import output_option, print_object, show
 from trending.cli.kubectl.where import Where, located, schedule_name
 
 
@@ -24,4 +24,4 @@ def command(name: str, where: Where, output: str | None) -> None:
         return
     from trending.cli.kubectl.history_view import history_view
 
-    screen().print(history_view(seen, steps=output == "wide"))
+    show(lambda _: history_view(seen, steps=output == "wide"))

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from trending.cli.kubectl.output import output_option, print_list, print_name, screen
+from trending.cli.kubectl.output import output_option, print_list, print_name, show
 from trending.cli.kubectl.where import Where, everywhere_option, located
 
 
@@ -42,5 +42,4 @@ def command(where: Where, output: str | None, *, everywhere: bool) -> None:
         click.echo(f"There is no schedule in {place}.", err=True)
     else:
         wide = output == "wide"
-        console = screen(wide=wide)
-        console.print(list_table(rows, now, everywhere=everywhere, wide=wide, width=console.width))
+        show(lambda width: list_table(rows, now, everywhere=everywhere, wide=wide, width=width), wide=wide)

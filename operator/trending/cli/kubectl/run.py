@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trending.api.names import REQUESTED_AT_ANNOTATION
-from trending.cli.kubectl.output import output_option, print_object, screen
+from trending.cli.kubectl.output import output_option, print_object, show
 from trending.cli.kubectl.where import Where, located, schedule_name
 
 if TYPE_CHECKING:
@@ -96,4 +96,4 @@ def _print(name: str, where: Where, request: str, ended: LastRun | None, output:
     else:
         from trending.cli.kubectl.history_view import ended_view
 
-        screen().print(ended_view(ended, datetime.now(UTC)))
+        show(lambda _: ended_view(ended, datetime.now(UTC)))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from trending.cli.kubectl.output import output_option, print_object, screen
+from trending.cli.kubectl.output import output_option, print_object, show
 from trending.cli.kubectl.where import Where, located, schedule_name
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def command(ctx: click.Context, name: str, where: Where, output: str | None) -> 
     else:
         from trending.cli.kubectl.status_view import status_view
 
-        console = screen()
-        console.print(status_view(seen, width=console.width))
+        show(lambda width: status_view(seen, width=width))
     ctx.exit(0 if seen.verdict.fresh else _NOT_FRESH)
 
 
