@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
+
+from trending.controller.metrics import Metrics
 
 Labels = frozenset[tuple[str, str]]
 
@@ -36,9 +37,9 @@ class Scrape:
         return {value for _, labels in self._values for key, value in labels if key == "schedule"}
 
 
-def scrape(registry: CollectorRegistry) -> Scrape:
+def scrape(metrics: Metrics) -> Scrape:
     """Return what Prometheus would read now."""
-    return Scrape(generate_latest(registry).decode())
+    return Scrape("".join(metrics.text()))
 
 
 def _labels(pairs: Iterable[tuple[str, str]]) -> Labels:

@@ -1,13 +1,16 @@
 """What Prometheus reads: of each schedule as it is now, of each run once, of a schedule that is gone nothing."""
 
+import gzip
 import urllib.request
 from datetime import datetime
-from socket import socket
+from email.message import Message
 from types import SimpleNamespace
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 from kubernetes.aio.client.exceptions import ApiException
+from prometheus_client import generate_latest
 
 from tests.unit.kube import at, own_target, refusal, report, schedule_body
 from tests.unit.scrapes import Scrape, scrape
@@ -47,7 +50,7 @@ def hourly(world: World) -> World:
 
 
 def read(world: World) -> Scrape:
-    return scrape(world.metrics.registry)
+    return scrape(world.metrics)
 
 
 def epoch(time: str) -> float:
@@ -209,7 +212,7 @@ async def test_a_target_that_is_removed_vanishes_and_a_new_one_is_there_at_once(
 
 async def test_one_that_stands_by_speaks_of_no_schedule(hourly: World) -> None:
     await hourly.look()
-    standby = scrape(Metrics(hourly.store, decides=lambda: False).registry)
+    standby = scrape(Metrics(hourly.store, decides=lambda: False))
     assert standby.schedules == set()
     assert standby.value("trending_controller_decides") == 0
     assert read(hourly).value("trending_controller_decides") == 1
@@ -302,16 +305,44 @@ async def test_each_api_request_is_told_by_verb_resource_and_answer(world: World
     }
 
 
+def ask(url: str, **headers: str) -> tuple[Message, bytes]:
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 (the address is our own)
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 (likewise)
+        return answer.headers, answer.read()
+
+
 def test_metrics_are_served_until_the_controller_stops(hourly: World) -> None:
     hourly.store.put_schedule(schedule_body())
-    with socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/metrics"
-    with hourly.metrics.served(port):
-        with urllib.request.urlopen(url) as answer:
-            text = answer.read().decode()
-        assert answer.headers["Content-Type"].startswith("text/plain")
-    assert Scrape(text).of("trending_suspended") == 0
+    with hourly.metrics.served(0) as port:
+        url = f"http://127.0.0.1:{port}/metrics"
+        headers, body = ask(url)
+        assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert Scrape(body.decode()).of("trending_suspended") == 0
+        headers, body = ask(url, **{"Accept-Encoding": "gzip"})
+        assert headers["Content-Encoding"] == "gzip"
+        assert Scrape(gzip.decompress(body).decode()).of("trending_suspended") == 0
+        with pytest.raises(HTTPError, match="404"):
+            ask(f"http://127.0.0.1:{port}/")
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(url)
+        ask(url)
+
+
+async def test_the_quick_text_says_what_the_client_library_would(hourly: World) -> None:
+    await hourly.look()
+    await hourly.run("09:00", end="09:03")
+    quick, library = read(hourly), Scrape(generate_latest(hourly.metrics.registry).decode())
+    mine = [family for family in library.families if family.name.startswith("trending_")]
+    assert mine == [family for family in quick.families if family.name.startswith("trending_")]
+    assert {family.name for family in quick.families} >= OF_A_SCHEDULE
+
+
+def test_many_schedules_are_written_in_many_pieces(world: World) -> None:
+    for number in range(300):
+        body = schedule_body()
+        body["metadata"] |= {"name": f"hourly-{number:03}", "uid": f"u{number}"}
+        world.store.put_schedule(body)
+    pieces = list(world.metrics.text())
+    assert max(len(piece) for piece in pieces) < len("".join(pieces)) / 5
+    told = Scrape("".join(pieces))
+    assert len(told.schedules) == 300
+    assert [dict(labels)["schedule"] for labels in told.series("trending_suspended")] == sorted(told.schedules)

@@ -237,7 +237,7 @@ def column(status: JsonObject) -> str:
 def told(world: World) -> tuple[str, str]:
     """What the condition says, which all the others have to agree with."""
     status, reason = world.condition("Fresh")
-    told = scrape(world.metrics.registry)
+    told = scrape(world.metrics)
     now = world.clock.now.timestamp()
     targets = [dict(labels)["target"] for labels in told.series("trending_stale_time_seconds")]
     stale = [t for t in targets if now > (told.of("trending_stale_time_seconds", target=t) or 0)]
@@ -261,7 +261,7 @@ async def test_stale_data_are_told_once_in_column_condition_event_and_metrics(wa
     if way.events:
         [event] = [event for event in world.kube.events.values() if event["reason"] == "DataStale"]
         assert (event["type"], event["message"]) == ("Warning", condition["message"])
-    scraped = scrape(world.metrics.registry).of("trending_stale_time_seconds", target=way.target)
+    scraped = scrape(world.metrics).of("trending_stale_time_seconds", target=way.target)
     assert scraped == (at(way.stale_time).timestamp() if way.stale_time else 0)
     if way.stale_time == "11:07" and way.arrange not in (no_controller, statuses_refused):
         changed = parse_instant(condition["lastTransitionTime"])

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Final, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from trending.controller.schedule_metrics import ScheduleMetrics
+from trending.controller.scraping import serving_metrics
 from trending.controller.store import Key, Store
 from trending.controller.tallies import Tallies
 
@@ -22,40 +23,44 @@ class Metrics:
     def __init__(self, store: Store, *, decides: Callable[[], bool]) -> None:
         """Export what `store` holds while `decides` says that this controller is the one that decides: with each
         replica telling the same, every schedule would be counted twice."""
-        self.registry = CollectorRegistry()
         self.tallies = Tallies()
+        self._schedules = ScheduleMetrics(store, self.tallies, decides)
+        self._own = CollectorRegistry()
+        self.registry = CollectorRegistry()
+        """All of them, as the client library has it."""
+        self.registry.register(self._own)
+        self.registry.register(self._schedules)
         self._queue_depth: Callable[[], int] = lambda: 0
-        ProcessCollector(registry=self.registry)
-        self.registry.register(ScheduleMetrics(store, self.tallies, decides))
+        ProcessCollector(registry=self._own)
         Gauge(
             "trending_controller_decides",
             "1 where this controller decides and exports schedules' metrics; 0 where it stands by.",
-            registry=self.registry,
+            registry=self._own,
         ).set_function(decides)
         Gauge(
             "trending_queue_depth",
             "Schedules that are to be looked at now and are not yet.",
-            registry=self.registry,
+            registry=self._own,
         ).set_function(lambda: self._queue_depth())
         self._passes = Histogram(
             "trending_pass_duration_seconds",
             "How long one look at a schedule took, its API requests included.",
             ["outcome"],
             buckets=_LATENCIES,
-            registry=self.registry,
+            registry=self._own,
         )
         self._requests = Histogram(
             "trending_api_request_duration_seconds",
             "How long the API server took to answer; watches are not among these.",
             ["verb", "resource", "code"],
             buckets=_LATENCIES,
-            registry=self.registry,
+            registry=self._own,
         )
         self._watched = Counter(
             "trending_watch_events",
             "What watches delivered.",
             ["resource", "type"],
-            registry=self.registry,
+            registry=self._own,
         )
 
     def observe_queue(self, depth: Callable[[], int]) -> None:
@@ -84,16 +89,11 @@ class Metrics:
         """Count an event of a watch; those of the list before a watch have no kind."""
         self._watched.labels(resource, kind or "LISTED").inc()
 
-    @contextmanager
-    def served(self, port: int) -> Iterator[None]:
-        """Serve them on all addresses, by a thread of its own, so that a scrape of many holds no pass up.
+    def text(self) -> Iterator[str]:
+        """Yield all of them in Prometheus' text format, piece by piece."""
+        yield generate_latest(self._own).decode()
+        yield from self._schedules.text()
 
-        Raises OSError where the port is taken.
-        """
-        server, thread = start_http_server(port, registry=self.registry)
-        try:
-            yield
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+    def served(self, port: int) -> AbstractContextManager[int]:
+        """Serve them on all addresses while the context lasts; it gives the port. Raises OSError where it is taken."""
+        return serving_metrics(self.text, port=port)

@@ -1,30 +1,42 @@
 """The metrics of each schedule.
 
 How fresh its targets are and when it runs next is read from the status that the store holds, at the moment in which it
-is asked: nothing is kept that could outlive its schedule.
+is asked: nothing is kept that could outlive its schedule. Ten thousand schedules make half a million lines, so that
+these are written as they go, not as the client library's objects.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from trending.controller.store import Store
-from trending.controller.tallies import ACTIONS, Tallies, Tally
+from trending.controller.tallies import ACTIONS, Distribution, Tallies, Tally
 from trending.schedule.observed import Schedule
 
-_SCHEDULE: Final = ("namespace", "schedule")
-_TARGET: Final = (*_SCHEDULE, "target")
+Labels = tuple[tuple[str, str], ...]
+Sample = tuple[str, Labels, float]
+"""What is added to the family's name, labels besides namespace and schedule, value."""
+Counted = tuple[Schedule, Tally]
 
-Labelled = tuple[Schedule, list[str], Tally]
-"""A schedule, the values of its labels, and what was counted of it."""
-Family = Callable[[list[Labelled]], Metric]
+_LINES: Final = 2_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Family:
+    """A metric: what it is called and means, and its samples of one schedule."""
+
+    name: str
+    kind: Literal["gauge", "counter", "histogram"]
+    help: str
+    samples: Callable[[Schedule, Tally], Iterable[Sample]]
 
 
 class ScheduleMetrics(Collector):
-    """The metrics of each schedule."""
+    """The metrics of all schedules, in the order of their names."""
 
     def __init__(self, store: Store, tallies: Tallies, decides: Callable[[], bool]) -> None:
         self._store = store
@@ -32,170 +44,167 @@ class ScheduleMetrics(Collector):
         self._decides = decides
 
     def collect(self) -> Iterator[Metric]:
-        """Yield each family with the samples of all schedules, in the order of their names."""
+        """Yield each family as the client library has it."""
+        counted = self._counted()
+        for family in FAMILIES:
+            metric = Metric(family.name, family.help, family.kind)
+            for schedule, tally in counted:
+                here = {"namespace": schedule.namespace, "schedule": schedule.name}
+                for suffix, labels, value in family.samples(schedule, tally):
+                    metric.add_sample(f"{family.name}{suffix}", {**here, **dict(labels)}, value)
+            yield metric
+
+    def text(self) -> Iterator[str]:
+        """Yield the same in Prometheus' text format, some thousand lines at a time."""
+        counted = self._counted()
+        for family in FAMILIES:
+            yield _head(family)
+            lines: list[str] = []
+            for schedule, tally in counted:
+                # No name of these needs an escape: the API server sees to that.
+                here = f'namespace="{schedule.namespace}",schedule="{schedule.name}"'
+                for suffix, labels, value in family.samples(schedule, tally):
+                    more = "".join([f',{key}="{text}"' for key, text in labels])
+                    lines.append(f"{family.name}{suffix}{{{here}{more}}} {value}\n")
+                if len(lines) >= _LINES:
+                    yield "".join(lines)
+                    lines.clear()
+            yield "".join(lines)
+
+    def _counted(self) -> list[Counted]:
         schedules = self._store.schedules() if self._decides() else []
         schedules.sort(key=lambda schedule: (schedule.namespace, schedule.name))
-        labelled = [(each, [each.namespace, each.name], self._tallies.peek(each)) for each in schedules]
-        for family in (*_GAUGES, *_COUNTS):
-            yield family(labelled)
-
-    def describe(self) -> Iterator[Metric]:
-        """Yield the families without a sample."""
-        for family in (*_GAUGES, *_COUNTS):
-            yield family([])
+        return [(schedule, self._tallies.peek(schedule)) for schedule in schedules]
 
 
-def _data_timestamp(schedules: list[Labelled]) -> Metric:
-    family = GaugeMetricFamily(
-        "trending_data_timestamp_seconds",
-        "The instant that a target's data tell of; 0 where it never had data.",
-        labels=_TARGET,
-    )
-    for schedule, labels, _ in schedules:
-        told = {target.name: target for target in schedule.status.targets}
-        for spec in schedule.spec.rewrite:
-            target = told.get(spec.name)
-            family.add_metric([*labels, spec.name], _epoch(target.data_timestamp if target else None))
-    return family
+def _head(family: Family) -> str:
+    name = f"{family.name}_total" if family.kind == "counter" else family.name
+    return f"# HELP {name} {family.help}\n# TYPE {name} {family.kind}\n"
 
 
-def _stale_time(schedules: list[Labelled]) -> Metric:
-    family = GaugeMetricFamily(
-        "trending_stale_time_seconds",
-        "From when on a target's data are stale: time() > this tells that they are. "
+def _data_timestamps(schedule: Schedule, _: Tally) -> Iterator[Sample]:
+    return _of_targets(schedule, {target.name: target.data_timestamp for target in schedule.status.targets})
+
+
+def _stale_times(schedule: Schedule, _: Tally) -> Iterator[Sample]:
+    return _of_targets(schedule, {target.name: target.stale_time for target in schedule.status.targets})
+
+
+def _of_targets(schedule: Schedule, told: dict[str, datetime | None]) -> Iterator[Sample]:
+    for target in schedule.spec.rewrite:
+        instant = told.get(target.name)
+        yield "", (("target", target.name),), instant.timestamp() if instant else 0.0
+
+
+def _next_schedule_time(schedule: Schedule, _: Tally) -> Iterator[Sample]:
+    instant = schedule.status.next_schedule_time
+    if instant and not schedule.spec.suspend:
+        yield "", (), instant.timestamp()
+
+
+def _conditions(schedule: Schedule, _: Tally) -> Iterator[Sample]:
+    for condition in schedule.status.conditions:
+        yield "", (("condition", condition.type),), float(condition.status == "True")
+
+
+def _runs(_: Schedule, tally: Tally) -> Iterator[Sample]:
+    for result, count in tally.results.items():
+        yield "_total", (("result", result),), count
+
+
+def _rewritten_rows(schedule: Schedule, tally: Tally) -> Iterator[Sample]:
+    for target in schedule.spec.rewrite:
+        for action in ACTIONS:
+            rows = tally.rows.get((target.name, action), 0)
+            yield "_total", (("target", target.name), ("action", action)), rows
+
+
+def _histogram(distribution: Distribution) -> Iterator[Sample]:
+    buckets: Sequence[tuple[str, float]] = distribution.buckets()
+    for bound, count in buckets:
+        yield "_bucket", (("le", bound),), count
+    yield "_count", (), buckets[-1][1]
+    yield "_sum", (), distribution.total
+
+
+FAMILIES: Final = (
+    Family(
+        name="trending_data_timestamp_seconds",
+        kind="gauge",
+        help="The instant that a target's data tell of; 0 where it never had data.",
+        samples=_data_timestamps,
+    ),
+    Family(
+        name="trending_stale_time_seconds",
+        kind="gauge",
+        help="From when on a target's data are stale: time() > this tells that they are. "
         "0 where it never had data, which is stale too.",
-        labels=_TARGET,
-    )
-    for schedule, labels, _ in schedules:
-        told = {target.name: target for target in schedule.status.targets}
-        for spec in schedule.spec.rewrite:
-            target = told.get(spec.name)
-            family.add_metric([*labels, spec.name], _epoch(target.stale_time if target else None))
-    return family
-
-
-def _next_schedule_time(schedules: list[Labelled]) -> Metric:
-    family = GaugeMetricFamily(
-        "trending_next_schedule_time_seconds",
-        "When the next slot may start; absent while the schedule is suspended or not accepted.",
-        labels=_SCHEDULE,
-    )
-    for schedule, labels, _ in schedules:
-        if schedule.status.next_schedule_time and not schedule.spec.suspend:
-            family.add_metric(labels, _epoch(schedule.status.next_schedule_time))
-    return family
-
-
-def _suspended(schedules: list[Labelled]) -> Metric:
-    family = GaugeMetricFamily("trending_suspended", "1 while the schedule is suspended, else 0.", labels=_SCHEDULE)
-    for schedule, labels, _ in schedules:
-        family.add_metric(labels, int(schedule.spec.suspend))
-    return family
-
-
-def _active_runs(schedules: list[Labelled]) -> Metric:
-    family = GaugeMetricFamily("trending_active_runs", "Runs that have not finished.", labels=_SCHEDULE)
-    for schedule, labels, _ in schedules:
-        family.add_metric(labels, schedule.status.active_count or 0)
-    return family
-
-
-def _consecutive_failures(schedules: list[Labelled]) -> Metric:
-    family = GaugeMetricFamily(
-        "trending_consecutive_failures", "Runs that have failed since the last success.", labels=_SCHEDULE
-    )
-    for schedule, labels, _ in schedules:
-        family.add_metric(labels, schedule.status.consecutive_failures or 0)
-    return family
-
-
-def _condition(schedules: list[Labelled]) -> Metric:
-    family = GaugeMetricFamily(
-        "trending_condition",
-        "1 where a condition of the status is True, else 0; absent until it has been judged.",
-        labels=(*_SCHEDULE, "condition"),
-    )
-    for schedule, labels, _ in schedules:
-        for condition in schedule.status.conditions:
-            family.add_metric([*labels, condition.type], int(condition.status == "True"))
-    return family
-
-
-def _runs(schedules: list[Labelled]) -> Metric:
-    family = CounterMetricFamily("trending_runs", "Runs that have finished, by result.", labels=(*_SCHEDULE, "result"))
-    for _, labels, tally in schedules:
-        for result, count in tally.results.items():
-            family.add_metric([*labels, result], count)
-    return family
-
-
-def _run_duration(schedules: list[Labelled]) -> Metric:
-    family = HistogramMetricFamily(
-        "trending_run_duration_seconds", "From the start of a run's Job to its end.", labels=_SCHEDULE
-    )
-    for _, labels, tally in schedules:
-        family.add_metric(labels, tally.durations.buckets(), tally.durations.total)
-    return family
-
-
-def _rewritten_rows(schedules: list[Labelled]) -> Metric:
-    family = CounterMetricFamily(
-        "trending_rewritten_rows", "Rows that runs have written, by action.", labels=(*_TARGET, "action")
-    )
-    for schedule, labels, tally in schedules:
-        for target in schedule.spec.rewrite:
-            for action in ACTIONS:
-                family.add_metric([*labels, target.name, action], tally.rows.get((target.name, action), 0))
-    return family
-
-
-def _wal_bytes(schedules: list[Labelled]) -> Metric:
-    family = CounterMetricFamily(
-        "trending_wal_bytes",
-        "Write-ahead log that the server wrote during runs' steps, others' writes included.",
-        labels=_SCHEDULE,
-    )
-    for _, labels, tally in schedules:
-        family.add_metric(labels, tally.wal_bytes)
-    return family
-
-
-def _start_delay(schedules: list[Labelled]) -> Metric:
-    family = HistogramMetricFamily(
-        "trending_start_delay_seconds",
-        "From a slot's time, spread included, to its Job; runs by hand are not among these.",
-        labels=_SCHEDULE,
-    )
-    for _, labels, tally in schedules:
-        family.add_metric(labels, tally.start_delays.buckets(), tally.start_delays.total)
-    return family
-
-
-def _missed(schedules: list[Labelled]) -> Metric:
-    family = CounterMetricFamily("trending_missed", "Slots that passed without a run.", labels=_SCHEDULE)
-    for _, labels, tally in schedules:
-        family.add_metric(labels, tally.missed)
-    return family
-
-
-def _epoch(instant: datetime | None) -> float:
-    return instant.timestamp() if instant else 0.0
-
-
-_GAUGES: Final[tuple[Family, ...]] = (
-    _data_timestamp,
-    _stale_time,
-    _next_schedule_time,
-    _suspended,
-    _active_runs,
-    _consecutive_failures,
-    _condition,
-)
-_COUNTS: Final[tuple[Family, ...]] = (
-    _runs,
-    _run_duration,
-    _rewritten_rows,
-    _wal_bytes,
-    _start_delay,
-    _missed,
+        samples=_stale_times,
+    ),
+    Family(
+        name="trending_next_schedule_time_seconds",
+        kind="gauge",
+        help="When the next slot may start; absent while the schedule is suspended or not accepted.",
+        samples=_next_schedule_time,
+    ),
+    Family(
+        name="trending_suspended",
+        kind="gauge",
+        help="1 while the schedule is suspended, else 0.",
+        samples=lambda schedule, _: [("", (), float(schedule.spec.suspend))],
+    ),
+    Family(
+        name="trending_active_runs",
+        kind="gauge",
+        help="Runs that have not finished.",
+        samples=lambda schedule, _: [("", (), schedule.status.active_count or 0)],
+    ),
+    Family(
+        name="trending_consecutive_failures",
+        kind="gauge",
+        help="Runs that have failed since the last success.",
+        samples=lambda schedule, _: [("", (), schedule.status.consecutive_failures or 0)],
+    ),
+    Family(
+        name="trending_condition",
+        kind="gauge",
+        help="1 where a condition of the status is True, else 0; absent until it has been judged.",
+        samples=_conditions,
+    ),
+    Family(
+        name="trending_runs",
+        kind="counter",
+        help="Runs that have finished, by result.",
+        samples=_runs,
+    ),
+    Family(
+        name="trending_run_duration_seconds",
+        kind="histogram",
+        help="From the start of a run's Job to its end.",
+        samples=lambda _, tally: _histogram(tally.durations),
+    ),
+    Family(
+        name="trending_rewritten_rows",
+        kind="counter",
+        help="Rows that runs have written, by action.",
+        samples=_rewritten_rows,
+    ),
+    Family(
+        name="trending_wal_bytes",
+        kind="counter",
+        help="Write-ahead log that the server wrote during runs' steps, others' writes included.",
+        samples=lambda _, tally: [("_total", (), tally.wal_bytes)],
+    ),
+    Family(
+        name="trending_start_delay_seconds",
+        kind="histogram",
+        help="From a slot's time, spread included, to its Job; runs by hand are not among these.",
+        samples=lambda _, tally: _histogram(tally.start_delays),
+    ),
+    Family(
+        name="trending_missed",
+        kind="counter",
+        help="Slots that passed without a run.",
+        samples=lambda _, tally: [("_total", (), tally.missed)],
+    ),
 )

@@ -61,6 +61,9 @@ class Tally:
     missed: int = 0
 
 
+_NOTHING: Final = Tally(uid="")
+
+
 class Tallies:
     """The tallies of all schedules."""
 
@@ -76,9 +79,9 @@ class Tallies:
         return tally
 
     def peek(self, schedule: Schedule) -> Tally:
-        """Return the same to be read, without keeping an empty one."""
+        """Return the same to be read; where nothing was counted, one that is shared."""
         tally = self._tallies.get(Key(schedule.namespace, schedule.name))
-        return tally if tally is not None and tally.uid == schedule.uid else Tally(uid=schedule.uid)
+        return tally if tally is not None and tally.uid == schedule.uid else _NOTHING
 
     def forget(self, key: Key) -> None:
         """Forget a schedule that is gone."""
