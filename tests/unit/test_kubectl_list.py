@@ -72,6 +72,8 @@ def test_wide_has_all_columns_however_narrow_the_screen() -> None:
 def test_a_schedule_of_a_newer_operator_is_listed_too() -> None:
     body = schedule("hourly", "0 * * * *", spelling="new") | {}
     body["status"]["mood"] = "good"
+    assert "Succeeded" in lines(width=200, bodies=[body])[1]
+    body["status"]["lastRun"]["result"] = "Enchanted"
     assert "hourly" in lines(width=200, bodies=[body])[1]
 
 

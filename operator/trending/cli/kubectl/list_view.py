@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from pydantic import ValidationError
 from rich.table import Table
 from rich.text import Text
 
@@ -32,8 +33,12 @@ class Row:
 
     @classmethod
     def of(cls, body: dict[str, Any]) -> Row:
-        """Read an object of the API. The spec is not looked at closely: a newer operator's is listed too."""
-        return cls(body, TrendingScheduleStatus.model_validate(body.get("status") or {}))
+        """Read an object of the API. The spec is not looked at closely, and a status with words that this version does
+        not know counts as none: a newer operator's schedule is listed too."""
+        try:
+            return cls(body, TrendingScheduleStatus.model_validate(body.get("status") or {}))
+        except ValidationError:
+            return cls(body, TrendingScheduleStatus())
 
     def fresh(self, now: datetime) -> bool | None:
         """Tell whether the data are fresh: by the clock, too, since the controller may be gone; None where nothing is

@@ -39,6 +39,7 @@ def command(ctx: click.Context, name: str, where: Where, output: str | None) -> 
 
 def see_live(name: str, where: Where) -> Seen:
     """Look at a schedule as it is in the cluster now."""
+    import asyncio
     from datetime import UTC, datetime
 
     from trending.cli.kubectl.connection import Cluster, ask
@@ -46,7 +47,7 @@ def see_live(name: str, where: Where) -> Seen:
 
     async def question(cluster: Cluster) -> Seen:
         schedule = read_schedule(await cluster.schedule(name))
-        jobs, pods = await cluster.jobs_of(name), await cluster.pods_of(name)
+        jobs, pods = await asyncio.gather(cluster.jobs_of(name), cluster.pods_of(name))
         return see(schedule, jobs, pods, datetime.now(UTC), flags=where.flags)
 
     return ask(where, question)
