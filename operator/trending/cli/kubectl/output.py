@@ -11,7 +11,7 @@ import click
 from trending.api.names import GROUP, SINGULAR
 
 if TYPE_CHECKING:  # help and completion need not wait for rich
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _UNFOLDED: Final = 2000
@@ -47,16 +47,23 @@ def print_name(body: dict[str, Any]) -> None:
     click.echo(f"{SINGULAR}.{GROUP}/{body['metadata']['name']}")
 
 
-def show(view: Callable[[int], RenderableType], *, wide: bool = False) -> None:
-    """Print what `view` draws at a width: the terminal's, unless `wide`. Coloured on a terminal without NO_COLOR.
-
-    Where there is no terminal no line is folded, and none ends in the spaces that fill a screen.
-    """
+def screen(*, wide: bool = False) -> Console:
+    """Return what is drawn on: coloured on a terminal without NO_COLOR; as wide as that, or `wide`, and never folded
+    where there is none."""
     from rich.console import Console
 
     console = Console(highlight=False, emoji=False)
     if wide or not console.is_terminal:
         console.width = _UNFOLDED
+    return console
+
+
+def show(view: Callable[[int], RenderableType], *, wide: bool = False) -> None:
+    """Print what `view` draws at the width of the screen.
+
+    Where there is no terminal no line ends in the spaces that fill a screen.
+    """
+    console = screen(wide=wide)
     if console.is_terminal:
         console.print(view(console.width))
         return
