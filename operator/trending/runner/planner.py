@@ -17,11 +17,9 @@ def planned(connection: Connection, *, without: Sequence[str]) -> Iterator[None]
 
     Where a statement fails, the transaction, or the savepoint in it, sets them back.
     """
-    before = [
-        (name, connection.execute("SELECT pg_catalog.current_setting(%s)", [name]).fetchone()) for name in without
-    ]
-    for name in without:
-        connection.execute("SELECT pg_catalog.set_config(%s, 'off', true)", [name])
+    change = "SELECT pg_catalog.current_setting(%s), pg_catalog.set_config(%s, 'off', true)"
+    # Evaluated as they stand: what it was before it is changed.
+    before = [(name, connection.execute(change, [name, name]).fetchone()) for name in without]
     yield
     for name, row in before:
         connection.execute("SELECT pg_catalog.set_config(%s, %s, true)", [name, row[0] if row else "on"])

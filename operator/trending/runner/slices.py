@@ -82,21 +82,19 @@ def _canonical_values(
 ) -> tuple[str, ...]:
     column = table.column(name, where)
     value, declared = sql.Identifier("v"), sql.SQL("v::{}::text").format(sql.SQL(column.declared))
-    query = sql.SQL("SELECT DISTINCT {} FROM unnest({}::text[]) AS v").format(column.canonical(value), list(texts))
-    # A row with the value would be stored with another one, and lie outside the slice.
-    changed = sql.SQL("SELECT v, {} FROM unnest({}::text[]) AS v WHERE {} OPERATOR(pg_catalog.<>) {} LIMIT 1").format(
-        declared, list(texts), column.canonical(value), column.canonical(declared)
+    query = sql.SQL("SELECT v, {}, {}, {} FROM unnest({}::text[]) AS v").format(
+        column.canonical(value), declared, column.canonical(declared), list(texts)
     )
     try:
         rows = connection.execute(query).fetchall()  # without parameters, so that a % in a name is nothing special
-        other = connection.execute(changed).fetchone()
     except psycopg.DataError as error:
         raise ConfigurationError(
             f"{where}: a value is none for that column of {table.qualified}", server=error
         ) from None
-    if other:
-        raise ConfigurationError(
-            f"{where}: that column of {table.qualified} is {column.declared} and cannot hold {other[0]!r}, which it "
-            f"would make {other[1]!r}"
-        )
-    return tuple(sorted(text for (text,) in rows))
+    for given, canonical, stored, canonical_stored in rows:
+        if canonical != canonical_stored:  # a row with this value would be stored with that one, outside the slice
+            raise ConfigurationError(
+                f"{where}: that column of {table.qualified} is {column.declared} and cannot hold {given!r}, which it "
+                f"would make {stored!r}"
+            )
+    return tuple(sorted({canonical for _, canonical, _, _ in rows}))
