@@ -241,14 +241,18 @@ async def test_passes_and_watches_and_the_queue_are_counted(world: World) -> Non
     with pytest.raises(ValueError, match="hourly"):
         await world.metrics.timed(bad)(HOURLY)
     world.metrics.observe_queue(lambda: 7)
-    world.metrics.observe_watch("jobs", None)
-    world.metrics.observe_watch("jobs", "MODIFIED")
+    world.metrics.observe_wait(0.2)
+    world.metrics.observe_write("7")
+    for kind, version in ((None, "6"), ("MODIFIED", "7"), ("MODIFIED", "8")):
+        world.metrics.observe_watch("jobs", kind, version)
     told = read(world)
     assert told.value("trending_pass_duration_seconds_count", outcome="ended") == 1
     assert told.value("trending_pass_duration_seconds_count", outcome="failed") == 1
     assert told.value("trending_queue_depth") == 7
     assert told.value("trending_watch_events_total", resource="jobs", type="LISTED") == 1
-    assert told.value("trending_watch_events_total", resource="jobs", type="MODIFIED") == 1
+    assert told.value("trending_watch_events_total", resource="jobs", type="MODIFIED") == 2
+    assert told.value("trending_watch_delay_seconds_count", resource="jobs") == 1, "of our own writes only"
+    assert told.value("trending_queue_wait_seconds_count") == 1
 
 
 class Transport:
@@ -265,7 +269,7 @@ class Transport:
             raise TimeoutError
 
         async def read() -> bytes:
-            return b'{"items": [], "metadata": {}}'
+            return b'{"items": [], "metadata": {"resourceVersion": "5"}}'
 
         return SimpleNamespace(status=self.status, read=read, reason="", headers={})
 
@@ -274,6 +278,8 @@ async def test_each_api_request_is_told_by_verb_resource_and_answer(world: World
     transport = Transport(200)
     kube = Kube(transport)  # type: ignore[arg-type]
     kube.answered = world.metrics.observe_request
+    written: list[str] = []
+    kube.wrote = written.append
     body = {"metadata": {"namespace": "default", "name": "hourly"}}
     await kube.get_schedule("default", "hourly")
     assert [page async for page, _ in kube.jobs()] == [[]]
@@ -288,6 +294,7 @@ async def test_each_api_request_is_told_by_verb_resource_and_answer(world: World
     transport.status = 0
     with pytest.raises(TimeoutError):
         await kube.delete_job("default", "hourly-1", uid="u")
+    assert written == ["5", "5"], "the status and the event"
     told = {
         (labels["verb"], labels["resource"], labels["code"])
         for labels in map(dict, read(world).series("trending_api_request_duration_seconds_count"))

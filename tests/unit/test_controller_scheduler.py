@@ -350,3 +350,32 @@ async def test_when_it_is_told_to_stop_no_pass_is_left_behind() -> None:
         await task
     assert (gate.inside, gate.cancelled) == (0, 2)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_each_schedules_wait_for_its_pass_is_told() -> None:
+    waited: list[float] = []
+    entered, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def look_at(_: Key) -> None:
+        entered.release()
+        await go_on.wait()
+
+    scheduler = Scheduler(look_at, workers=1, clock=Clock("09:00"), waited=waited.append)
+    task = asyncio.create_task(scheduler.run())
+    try:
+        for key in (A, B):
+            scheduler.touch(key)
+        async with asyncio.timeout(5):
+            await entered.acquire()
+            assert (len(waited), scheduler.depth) == (1, 1)
+            scheduler.touch(A)  # while it is being looked at
+            await asyncio.sleep(0.05)
+            go_on.set()
+            await entered.acquire()
+            await entered.acquire()
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    assert len(waited) == 3
+    assert waited[1] >= 0.05

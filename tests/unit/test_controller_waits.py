@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.unit.kube import at, refusal, schedule_body
+from tests.unit.kube import Clock, FakeKube, at, job_body, refusal, schedule_body
 from tests.unit.test_controller_pods import UNSCHEDULABLE, condition, died, pod, waiting
 from tests.unit.test_controller_reconcile import World, is_at_rest, job_at
+from trending.controller.store import Key
+from trending.controller.waits import Waits
+from trending.schedule.observed import Job
 
 JOB = job_at("09:00")
 NO_ROOM = pod(UNSCHEDULABLE, phase="Pending")
@@ -184,3 +187,22 @@ async def test_a_schedule_that_is_gone_is_not_looked_at_any_more(world: World) -
     world.kube.remove_job(JOB)
     await world.look("09:00:10")
     assert (world.wake, world.kube.looks) == (None, [])
+
+
+async def test_a_thousand_runs_that_wait_for_a_node_are_looked_at_one_by_one_and_within_a_minute() -> None:
+    clock = Clock("09:00")
+    kube = FakeKube(clock)
+    waits = Waits(kube)
+    keys = [Key("default", f"hourly-{number}") for number in range(1000)]
+    jobs = {key: Job.from_object(job_body(f"{key.name}-1", uid=key.name)) for key in keys}
+    looks = {key: await waits.look(key, [jobs[key]], clock()) for key in keys}
+    assert set(looks.values()) == {at("09:00:10")}
+    at_once: list[int] = []
+    while len(kube.looks) < 2 * len(keys):
+        clock.now = min(filter(None, looks.values()))
+        before = len(kube.looks)
+        for key in [key for key, look in looks.items() if look and look <= clock.now]:
+            looks[key] = await waits.look(key, [jobs[key]], clock())
+        at_once.append(len(kube.looks) - before)
+    assert clock.now <= at("09:01")
+    assert max(at_once) <= 2, "a list of pods and one of events"

@@ -46,6 +46,9 @@ class Kube:
     answered: Callable[[str, str, str, float], None] | None = None
     """Told of each request: verb, resource, HTTP status (`error` where there was no answer), seconds."""
 
+    wrote: Callable[[str], None] | None = None
+    """Told of each object's resource version that a write of ours has made."""
+
     def __init__(self, client: ApiClient, *, patience: Patience | None = None) -> None:
         self._client: Any = client  # its transport has no types
         self.before_writing: Callable[[], None] = _nothing
@@ -117,6 +120,8 @@ class Kube:
         if not 200 <= response.status < 300:
             raise RefusedError(http_resp=response, body=data.decode(errors="replace"))
         result: JsonObject = json.loads(data)
+        if self.wrote and method in ("POST", "PUT", "PATCH"):
+            self.wrote(str((result.get("metadata") or {}).get("resourceVersion")))
         return result
 
     async def _list(self, path: str, *, selector: str | None = None) -> AsyncIterator[tuple[list[JsonObject], str]]:

@@ -74,7 +74,7 @@ async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
 @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
 async def schedule_changed(event: kopf.RawEvent, memo: Operator, **_: Any) -> None:
     """Take up a schedule as it is now, or that it is gone."""
-    memo.metrics.observe_watch(PLURAL, event["type"])
+    memo.metrics.observe_watch(PLURAL, event["type"], event["object"]["metadata"]["resourceVersion"])
     body: dict[str, Any] = dict(event["object"])
     if event["type"] == "DELETED":
         metadata = body["metadata"]

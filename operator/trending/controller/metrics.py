@@ -1,6 +1,7 @@
 """What Prometheus is told, at /metrics on a port of its own; docs/metrics.md lists all of it."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Final, TypeVar
@@ -13,6 +14,7 @@ from trending.controller.store import Key, Store
 from trending.controller.tallies import Tallies
 
 _LATENCIES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_REMEMBERED_WRITES: Final = 5_000
 
 _T = TypeVar("_T")
 
@@ -42,6 +44,12 @@ class Metrics:
             "Schedules that are to be looked at now and are not yet.",
             registry=self._own,
         ).set_function(lambda: self._queue_depth())
+        self._wait = Histogram(
+            "trending_queue_wait_seconds",
+            "How long a schedule that was to be looked at waited until it was.",
+            buckets=_LATENCIES,
+            registry=self._own,
+        )
         self._passes = Histogram(
             "trending_pass_duration_seconds",
             "How long one look at a schedule took, its API requests included.",
@@ -62,6 +70,14 @@ class Metrics:
             ["resource", "type"],
             registry=self._own,
         )
+        self._watch_delay = Histogram(
+            "trending_watch_delay_seconds",
+            "From the answer to a write of our own until the watch delivered it: what kopf and the API server take.",
+            ["resource"],
+            buckets=_LATENCIES,
+            registry=self._own,
+        )
+        self._written: OrderedDict[str, float] = OrderedDict()
 
     def observe_queue(self, depth: Callable[[], int]) -> None:
         """Ask `depth` for how many schedules are to be looked at and are not yet."""
@@ -85,9 +101,22 @@ class Metrics:
         """Count a request to the API server."""
         self._requests.labels(verb, resource, code).observe(seconds)
 
-    def observe_watch(self, resource: str, kind: str | None) -> None:
+    def observe_wait(self, seconds: float) -> None:
+        """Count a schedule that waited so long until it was looked at."""
+        self._wait.observe(seconds)
+
+    def observe_write(self, version: str) -> None:
+        """Note that the API server has just answered a write, which gave an object this resource version."""
+        self._written[version] = time.monotonic()
+        if len(self._written) > _REMEMBERED_WRITES:
+            self._written.popitem(last=False)
+
+    def observe_watch(self, resource: str, kind: str | None, version: str = "") -> None:
         """Count an event of a watch; those of the list before a watch have no kind."""
         self._watched.labels(resource, kind or "LISTED").inc()
+        written = self._written.pop(version, None)
+        if written is not None and kind is not None:
+            self._watch_delay.labels(resource).observe(time.monotonic() - written)
 
     def text(self) -> Iterator[str]:
         """Yield all of them in Prometheus' text format, piece by piece."""

@@ -68,7 +68,7 @@ class Operator:
         # A container that is started anew in the same pod is another candidate.
         identity = f"{self.settings.instance}_{uuid4().hex[:8]}"
         kube = self._kube = await Kube.connect(who=identity)
-        kube.answered = self.metrics.observe_request
+        kube.answered, kube.wrote = self.metrics.observe_request, self.metrics.observe_write
         self.metrics.observe_queue(lambda: self._scheduler.depth if self._scheduler else 0)
         self._listing = Listing(kube=kube, store=self.store, namespaces=self.settings.watch_namespaces)
         try:
@@ -195,7 +195,7 @@ class Operator:
             is_pressed=self._is_pressed,
         )
         look_at = self.metrics.timed(reconciler.reconcile)
-        scheduler = Scheduler(look_at, workers=self.settings.workers, clock=utc_now)
+        scheduler = Scheduler(look_at, workers=self.settings.workers, clock=utc_now, waited=self.metrics.observe_wait)
         self._scheduler = scheduler
         known = self.store.keys()
         for key in known:

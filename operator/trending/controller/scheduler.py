@@ -45,12 +45,16 @@ class Scheduler:
         workers: int,
         clock: Callable[[], datetime],
         jitter: Callable[[], float] = random.random,
+        waited: Callable[[float], None] = lambda _: None,
     ) -> None:
+        """`waited` is told for how many seconds each schedule waited until its pass began."""
         self._look_at = look_at
         self._clock = clock
         self._jitter = jitter
         self._workers = workers
         self._ready = Ready()
+        self._waited = waited
+        self._since: dict[Key, float] = {}
         self._wakes: dict[Key, datetime] = {}
         self._heap: list[tuple[datetime, Key]] = []
         self._running: dict[Key, asyncio.Task[None]] = {}
@@ -65,8 +69,12 @@ class Scheduler:
         if key in self._running:
             self._again[key] = min(urgency, self._again.get(key, urgency))
         else:
-            self._ready.put(key, urgency)
+            self._put(key, urgency)
             self._something.set()
+
+    def _put(self, key: Key, urgency: Urgency) -> None:
+        self._since.setdefault(key, time.monotonic())
+        self._ready.put(key, urgency)
 
     @property
     def depth(self) -> int:
@@ -94,6 +102,7 @@ class Scheduler:
                 self._something.clear()
                 self._ripen()
                 while self._may_begin() and (key := self._ready.take()):
+                    self._waited(time.monotonic() - self._since.pop(key))
                     self._running[key] = asyncio.create_task(self._pass(key), name=f"pass {key.namespace}/{key.name}")
                 if self._may_begin():
                     self._beat = time.monotonic()
@@ -137,7 +146,7 @@ class Scheduler:
             self._beat = time.monotonic()
             self._something.set()
             if (urgency := self._again.pop(key, None)) is not None:
-                self._ready.put(key, urgency)
+                self._put(key, urgency)
         if wake is None:
             self._wakes.pop(key, None)
         elif self._wakes.get(key) != wake:

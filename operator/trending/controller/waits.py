@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 
 _FIRST_LOOK: Final = timedelta(seconds=10)
 _LONGEST: Final = timedelta(seconds=45)
+_APART: Final = timedelta(milliseconds=25)
+"""Between two looks: a thousand runs that begin in the same minute and wait for nodes are looked at one by one."""
 
 
 @dataclass(slots=True)
@@ -31,6 +33,8 @@ class _Wait:
     """How many of the Job's pods had failed: with each a new wait begins."""
     since: datetime
     look: datetime
+    in_turn: bool = False
+    """Whether `look` is a turn that was given to it, so that it need not stand in line again."""
     told: str | None = None
 
 
@@ -40,6 +44,8 @@ class Waits:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._waits: dict[Key, _Wait] = {}
+        self._free: datetime | None = None
+        """From when on nobody has the turn."""
 
     def told(self, key: Key) -> dict[str, str]:
         """Return what keeps a schedule's active run's pod from running, by the Job's uid: empty where nothing says,
@@ -61,13 +67,22 @@ class Waits:
         wait = self._waits.get(key)
         if wait is None or (wait.uid, wait.failed) != (job.uid, job.failed):
             wait = self._waits[key] = _Wait(uid=job.uid, failed=job.failed, since=now, look=now + _FIRST_LOOK)
-        if now >= wait.look:
+        if now >= wait.look and self._has_turn(wait, now):
             try:
                 wait.told = await self._why(job)
             except (ApiException, aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
                 _log.debug("%s/%s: its pods cannot be looked at: %s", job.namespace, job.name, error)
-            wait.look = now + min(_LONGEST, max(_FIRST_LOOK, now - wait.since))
+            wait.look, wait.in_turn = now + min(_LONGEST, max(_FIRST_LOOK, now - wait.since)), False
         return wait.look
+
+    def _has_turn(self, wait: _Wait, now: datetime) -> bool:
+        """Tell whether it may look now; else it is given a turn."""
+        if wait.in_turn:
+            return True
+        turn = max(now, self._free or now)
+        self._free = turn + _APART
+        wait.look, wait.in_turn = turn, turn > now
+        return turn == now
 
     async def _why(self, job: Job) -> str:
         if job.suspended:

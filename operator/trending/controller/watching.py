@@ -40,7 +40,7 @@ class JobWatch:
         kube: Kube,
         store: Store,
         namespace: str | None = None,
-        observe: Callable[[str, str | None], None] = lambda _resource, _kind: None,
+        observe: Callable[[str, str | None, str], None] = lambda _resource, _kind, _version: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -79,7 +79,7 @@ class JobWatch:
             if body.get("code") == _GONE:
                 raise ExpiredError
             raise ApiException(status=body.get("code"), reason=body.get("message"), body=json.dumps(body))
-        self._observe("jobs", kind)
+        self._observe("jobs", kind, body["metadata"]["resourceVersion"])
         if kind == "DELETED":
             self._store.remove_job(body)
         elif kind != "BOOKMARK":
@@ -91,7 +91,7 @@ class JobWatch:
         async for page, listed in self._kube.jobs(self._namespace):
             version = listed
             for body in page:
-                self._observe("jobs", None)
+                self._observe("jobs", None, "")
                 self._store.put_job(body)
                 uids.append(body["metadata"]["uid"])
         self._store.keep_jobs(uids, int(version), namespace=self._namespace)
