@@ -185,7 +185,8 @@ def test_an_old_refusal_of_a_spec_that_was_corrected_since_is_waited_out() -> No
         "hourly", "0 * * * *", status={"conditions": [condition("Accepted", "False", "InvalidSchedule", "")]}
     )
     body["metadata"] |= {"generation": 2, "annotations": {REQUESTED_AT_ANNOTATION: REQUEST}}
-    assert awaited.tell(seen.read_schedule(body), REQUEST) == "it waits for the controller to start it"
+    told = awaited.tell(seen.read_schedule(body), REQUEST)
+    assert told == awaited.Awaited("it waits for the controller to start it", begun=False)
     body["status"]["observedGeneration"] = 2
     with pytest.raises(click.ClickException, match="not accepted"):
         awaited.tell(seen.read_schedule(body), REQUEST)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Final
 
 import click
@@ -27,35 +27,55 @@ _TOO_MANY: Final = 429
 _ITS_OWN_FAULT: Final = 500
 
 
-async def until_ended(
-    cluster: Cluster,
-    name: str,
-    request: str,
-    *,
-    says: Callable[[str], None],
-    within: timedelta | None = None,
-) -> LastRun:
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """What a run waits for, or is doing."""
+
+    text: str
+    begun: bool
+    """Whether its Job is there."""
+
+
+async def until_begun(cluster: Cluster, name: str, request: str, *, says: Callable[[str], None]) -> None:
+    """Wait until the Job of a request is there. Raises ClickException as `until_ended` does."""
+    await _until(cluster, name, request, lambda told: isinstance(told, LastRun) or told.begun, says)
+
+
+async def until_ended(cluster: Cluster, name: str, request: str, *, says: Callable[[str], None]) -> LastRun:
     """Wait until the run of a request has ended, and return how. `says` is told what is waited for, each time.
 
     Raises ClickException where the run never comes (the schedule is not accepted, a newer request took its place, its
-    Job is gone), after `within`, and where the API server is away for long.
+    Job is gone), and what the connection raises where the API server is away for long.
     """
+    told = await _until(cluster, name, request, lambda told: isinstance(told, LastRun), says)
+    if isinstance(told, Awaited):
+        raise TypeError(f"the wait ended before the run: {told.text}")
+    return told
+
+
+async def _until(
+    cluster: Cluster,
+    name: str,
+    request: str,
+    enough: Callable[[LastRun | Awaited], bool],
+    says: Callable[[str], None],
+) -> LastRun | Awaited:
     clock = asyncio.get_running_loop().time
-    began, heard = clock(), clock()
-    while within is None or clock() - began < within.total_seconds():
+    heard = clock()
+    while True:
         try:
             told = await _look(cluster, name, request)
         except (ApiException, ClientError, OSError) as error:
             if _for_good(error) or clock() - heard > _LONGEST_SILENCE:
                 raise
-            told = "the API server does not answer; it is asked again"
+            told = Awaited("the API server does not answer; it is asked again", begun=False)
         else:
             heard = clock()
-        if isinstance(told, LastRun):
+        if enough(told):
             return told
-        says(told)
+        if isinstance(told, Awaited):
+            says(told.text)
         await asyncio.sleep(_PAUSE)
-    raise click.ClickException(f"{name}: the run has not ended in time; it goes on")
 
 
 def _for_good(error: Exception) -> bool:
@@ -64,13 +84,13 @@ def _for_good(error: Exception) -> bool:
     return isinstance(status, int) and status < _ITS_OWN_FAULT and status != _TOO_MANY
 
 
-async def _look(cluster: Cluster, name: str, request: str) -> LastRun | str:
+async def _look(cluster: Cluster, name: str, request: str) -> LastRun | Awaited:
     schedule = read_schedule(await cluster.schedule(name))
     told = tell(schedule, request)
     return await _by_its_job(cluster, schedule, request) if told is None else told
 
 
-def tell(schedule: Schedule, request: str) -> LastRun | str | None:
+def tell(schedule: Schedule, request: str) -> LastRun | Awaited | None:
     """Return how the run of a request ended, or what it waits for; None where only its Job can tell.
 
     Raises ClickException where the schedule is not accepted, so that no run comes.
@@ -80,7 +100,7 @@ def tell(schedule: Schedule, request: str) -> LastRun | str | None:
         return status.last_run
     progressing = find_condition(schedule, "Progressing")
     if job in {run.name for run in status.active}:
-        return _sentence(progressing.message) if progressing else f"Job {job} is active"
+        return Awaited(progressing.message.removesuffix(".") if progressing else f"Job {job} is active", begun=True)
     if request == status.last_handled_request or schedule.requested_at != request:
         return None
     accepted = find_condition(schedule, "Accepted")
@@ -89,11 +109,11 @@ def tell(schedule: Schedule, request: str) -> LastRun | str | None:
             f"{schedule.name} is not accepted, and starts this run only when it is corrected: {accepted.message}"
         )
     if status.active:
-        return f"it waits for Job {status.active[0].name} to end"
-    return "it waits for the controller to start it"
+        return Awaited(f"it waits for Job {status.active[0].name} to end", begun=False)
+    return Awaited("it waits for the controller to start it", begun=False)
 
 
-async def _by_its_job(cluster: Cluster, schedule: Schedule, request: str) -> LastRun | str:
+async def _by_its_job(cluster: Cluster, schedule: Schedule, request: str) -> LastRun | Awaited:
     """Tell by the Job itself, where the status tells of a later run already, or of a later request."""
     name = manual_job_name(schedule.name, request)
     try:
@@ -107,9 +127,5 @@ async def _by_its_job(cluster: Cluster, schedule: Schedule, request: str) -> Las
             f"Job {name} is gone, and how its run ended is not known here; table trending.run of the database tells"
         ) from None
     if not job.finished:
-        return f"Job {name} is active"
+        return Awaited(f"Job {name} is active", begun=True)
     return finish(job, read_pods(await cluster.pods_of_job(cluster.namespace, job.uid))).last_run
-
-
-def _sentence(text: str) -> str:
-    return text.removesuffix(".")

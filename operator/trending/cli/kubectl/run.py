@@ -69,6 +69,8 @@ def _request(
     name: str, where: Where, request: str, *, wait: bool, timeout: timedelta | None, quiet: bool
 ) -> LastRun | None:
     """Request a run; return how it ended where that is waited for."""
+    import asyncio
+
     from trending.cli.kubectl.awaited import until_ended
     from trending.cli.kubectl.connection import Cluster, ask
     from trending.cli.kubectl.telling import telling
@@ -77,8 +79,15 @@ def _request(
         await cluster.patch(name, {"metadata": {"annotations": {REQUESTED_AT_ANNOTATION: request}}})
         if not wait:
             return None
-        with telling(name, quiet=quiet) as says:
-            return await until_ended(cluster, name, request, says=says, within=timeout)
+        within = asyncio.timeout(timeout.total_seconds() if timeout is not None else None)
+        try:
+            async with within:
+                with telling(name, quiet=quiet) as says:
+                    return await until_ended(cluster, name, request, says=says)
+        except TimeoutError:
+            if not within.expired():
+                raise  # it is the connection's
+            raise click.ClickException(f"{name}: the run has not ended in time; it goes on") from None
 
     return ask(where, question)
 
