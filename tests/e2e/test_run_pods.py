@@ -93,7 +93,7 @@ def test_the_template_arrives_in_job_and_pod(active: ActiveRun) -> None:
     assert spec["nodeSelector"] == wanted["nodeSelector"]
     assert wanted["tolerations"][0] in spec["tolerations"]
     assert container["resources"] == wanted["resources"]
-    assert container["env"] == wanted["env"]
+    assert container["env"] == [{"name": "TRENDING_LOG_FORMAT", "value": "json"}, *wanted["env"]]
 
 
 def test_the_job_carries_deadline_backoff_and_owner(active: ActiveRun) -> None:

@@ -24,6 +24,12 @@ class ApiServer:
         self.schedules: list[JsonObject] = []
         self.jobs: list[JsonObject] = []
         self.pods: list[JsonObject] = []
+        self.deployments: list[JsonObject] = []
+        self.logs: dict[str, str] = {}
+        """What each pod has logged."""
+        self.created: Callable[[JsonObject], None] | None = None
+        """Called with a Job that a command makes: what the cluster does with it."""
+        self.deleted: list[str] = []
         self.patched: list[JsonObject] = []
         self.refuse: tuple[int, str] | None = None
         self.refused_kinds: set[str] = set()
@@ -41,7 +47,12 @@ class ApiServer:
         if GROUP in parts and not self.installed:
             return web.Response(status=404, text="404 page not found\n")
         namespace = parts[parts.index("namespaces") + 1] if "namespaces" in parts else None
-        for kind, objects in ((PLURAL, self.schedules), ("jobs", self.jobs), ("pods", self.pods)):
+        if parts[-1] == "log":
+            return web.Response(text=self.logs[parts[-2]])
+        if request.method == "POST":
+            return self._create(json.loads(await request.text()))
+        kinds = {PLURAL: self.schedules, "jobs": self.jobs, "pods": self.pods, "deployments": self.deployments}
+        for kind, objects in kinds.items():
             if parts[-1] == kind and kind in self.refused_kinds:
                 return _status(403, f"{kind} is forbidden")
             if parts[-1] == kind:
@@ -50,12 +61,22 @@ class ApiServer:
                 return await self._one(objects, namespace, parts[-1], request)
         return _status(404, f"no such path: {request.path}")
 
+    def _create(self, job: JsonObject) -> web.Response:
+        job["metadata"] |= {"uid": f"uid-of-{job['metadata']['name']}", "creationTimestamp": "2026-11-23T09:10:00Z"}
+        self.jobs.append(job)
+        if self.created:
+            self.created(job)
+        return web.json_response(job, status=201)
+
     async def _one(
         self, objects: list[JsonObject], namespace: str | None, name: str, request: web.Request
     ) -> web.Response:
         for body in objects:
             if (body["metadata"]["namespace"], body["metadata"]["name"]) == (namespace, name):
-                if request.method == "PATCH":
+                if request.method == "DELETE":
+                    objects.remove(body)
+                    self.deleted.append(name)
+                elif request.method == "PATCH":
                     patch = json.loads(await request.text())
                     self.patched.append(patch)
                     _merge(body, patch)

@@ -115,7 +115,13 @@ def test_what_the_user_says_of_the_pod_arrives_as_it_was_written() -> None:
     for field in EVERY_POD_FIELD.keys() - {"env", "resources"}:
         assert pod[field] == EVERY_POD_FIELD[field]
     assert container["resources"] == EVERY_POD_FIELD["resources"]
-    assert container["env"] == [{"name": "PGOPTIONS", "value": "-c jit=off"}, {"name": "EMPTY", "value": ""}]
+    own = {"name": "TRENDING_LOG_FORMAT", "value": "json"}
+    assert container["env"] == [own, {"name": "PGOPTIONS", "value": "-c jit=off"}, {"name": "EMPTY", "value": ""}]
+
+
+def test_the_user_may_have_logs_in_sentences() -> None:
+    env = [{"name": "TRENDING_LOG_FORMAT", "value": "text"}]
+    assert pod_of(job_of(schedule(template={"spec": {"env": env}})))["containers"][0]["env"] == env
 
 
 @pytest.mark.parametrize("spec", [{}, EVERY_FIELD], ids=["least", "every field"])

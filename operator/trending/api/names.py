@@ -13,6 +13,9 @@ MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "trending-operator"
 SCHEDULE_LABEL: Final = f"{GROUP}/schedule"
 
+PURPOSE_LABEL: Final = f"{GROUP}/purpose"
+"""On Jobs that are no runs, such as those of `kubectl trending plan`; these carry no schedule's label."""
+
 REQUESTED_AT_ANNOTATION: Final = f"{GROUP}/requestedAt"
 RUN_ANNOTATION: Final = f"{GROUP}/run"
 SCHEDULED_TIMESTAMP_ANNOTATION: Final = "batch.kubernetes.io/cronjob-scheduled-timestamp"

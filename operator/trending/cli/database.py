@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import click
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from trending.cli.job_document import read_access, read_document
 from trending.runner.access import Access, from_uri
 from trending.runner.failure import ConfigurationError
 
@@ -36,13 +38,32 @@ class UnfitError(click.ClickException):
     exit_code = 2
 
 
+def of_uri(uri: str | None) -> Access:
+    """Return what opens the database. Raises UnfitError where none is given or the URI is none."""
+    try:
+        return access(uri)
+    except ConfigurationError as error:
+        raise UnfitError(str(error)) from None
+
+
+def of_document(path: Path) -> Access:
+    """Return what opens the database that a Job's pod is told of. Raises UnfitError."""
+    try:
+        return read_access(path, read_document(path))
+    except ConfigurationError as error:
+        raise UnfitError(str(error)) from None
+
+
 @contextmanager
 def connected(uri: str | None, *, purpose: str) -> Iterator[psycopg.Connection[Any]]:
     """Connect, in autocommit mode. Raises click.ClickException with a sentence for whatever the driver raises."""
-    try:
-        place = access(uri)
-    except ConfigurationError as error:
-        raise UnfitError(str(error)) from None
+    with connected_to(of_uri(uri), purpose=purpose) as connection:
+        yield connection
+
+
+@contextmanager
+def connected_to(place: Access, *, purpose: str) -> Iterator[psycopg.Connection[Any]]:
+    """Connect, in autocommit mode. Raises click.ClickException with a sentence for whatever the driver raises."""
     own = {"application_name": f"trending/{purpose}", "options": "-c TimeZone=UTC"}
     try:
         conninfo = make_conninfo(**({"connect_timeout": "10"} | place.parameters | own))

@@ -40,9 +40,11 @@ class LiveTable:
             self._expected = seconds
 
     def plans(self, work: list[Key]) -> None:
-        """Draw a line for each."""
+        """Draw a line for each; another attempt of the same run begins anew."""
         with self._lock:
             self._steps = dict.fromkeys(work)
+            self._begun.clear()
+            self._advances.clear()
 
     def starts(self, action: StepAction, name: str, *, ago: float = 0.0) -> None:
         """Let its clock run, which began so many seconds ago."""

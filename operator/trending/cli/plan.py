@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,9 @@ import click
 
 from trending.api.instant import format_instant, parse_instant
 from trending.cli import database as given
-from trending.cli.schedule_file import ScheduleFile, ScheduleFileError, read_schedule_file, read_schedule_object
+from trending.cli import job_document
+from trending.cli.job_document import read_access, read_document
+from trending.cli.schedule_file import ScheduleFileError, read_schedule_file, read_schedule_object
 from trending.controller.validity import refusal_of
 from trending.runner.failure import ConfigurationError, RunError
 from trending.runner.plan import Inquiry, make_plan
@@ -36,7 +39,7 @@ _PLACES: Final = {
 
 
 @click.command("plan")
-@click.option("-f", "--file", required=True, type=click.Path(path_type=Path), help="A file with one TrendingSchedule.")
+@click.option("-f", "--file", type=click.Path(path_type=Path), help="A file with one TrendingSchedule.")
 @given.option
 @click.option(
     "--now",
@@ -44,7 +47,10 @@ _PLACES: Final = {
     help="The data timestamp to plan for, as 2026-11-23T18:00:00Z; default the database's clock.",
 )
 @click.option("-o", "--output", type=click.Choice(["json"]), help="Print a JSON object alone on standard output.")
-def command(file: Path, database: str | None, now: str | None, output: str | None) -> None:
+@job_document.option
+def command(
+    file: Path | None, database: str | None, now: str | None, output: str | None, document: Path | None
+) -> None:
     """Say what a run would do now, and what would keep it from working. Nothing is written.
 
     Views are read as they are, not refreshed first. The queries are run, to count the rows that would change: it takes
@@ -57,38 +63,63 @@ def command(file: Path, database: str | None, now: str | None, output: str | Non
         export TRENDING_DATABASE_URI=postgresql://user:password@host/database
         trending plan -f schedule.yaml
     """
-    as_json = output == "json"
+    if (file is None) == (document is None):
+        raise click.UsageError("give a schedule: -f FILE")
+    # A pod's log is read by lines.
+    told = _Told(as_json=output == "json", indent=None if document else 2)
     try:
-        schedule = read_schedule_file(file)
-        refusal = _refusal(file)
-        inquiry = Inquiry(
-            namespace=schedule.namespace,
-            schedule=schedule.name,
-            spec=schedule.spec,
-            access=given.access(database),
-            now=_instant(now),
-        )
-        plan = _made(inquiry, schedule)
+        asked = _of_document(document) if document else _of_file(file, database)
+        plan = _made(replace(asked.inquiry, now=_instant(now)), asked.deadline)
     except (ScheduleFileError, RunError) as error:
-        sys.exit(_told(error, as_json=as_json))
-    if refusal:
-        plan.preflight.insert(0, refusal)
-    else:
-        plan.preflight.insert(0, Finding(level="ok", where="spec", sentence="the controller would accept it"))
-    _print(plan, as_json=as_json)
+        sys.exit(told.why_not(error))
+    accepted = Finding(level="ok", where="spec", sentence="the controller would accept it")
+    plan.preflight.insert(0, asked.refusal or accepted)
+    told.plan(plan)
     sys.exit(plan.exit_code)
 
 
-def _made(inquiry: Inquiry, schedule: ScheduleFile) -> RunPlan:
-    stop = Stop(datetime.now(UTC) + timedelta(seconds=schedule.spec.active_deadline_seconds))
+@dataclass(frozen=True)
+class _Asked:
+    inquiry: Inquiry
+    deadline: datetime
+    refusal: Finding | None
+    """Why the controller would not accept the schedule."""
+
+
+def _of_file(file: Path | None, database: str | None) -> _Asked:
+    if file is None:
+        raise AssertionError("a file or a document is given")
+    schedule = read_schedule_file(file)
+    refusal = _refusal(_as_json(read_schedule_object(file)))
+    inquiry = Inquiry(
+        namespace=schedule.namespace, schedule=schedule.name, spec=schedule.spec, access=given.access(database)
+    )
+    return _Asked(inquiry, datetime.now(UTC) + timedelta(seconds=schedule.spec.active_deadline_seconds), refusal)
+
+
+def _of_document(path: Path) -> _Asked:
+    """Take what a Job's pod is told."""
+    document = read_document(path)
+    metadata = {"namespace": document.namespace, "name": document.name, "uid": document.uid}
+    refusal = _refusal({"metadata": metadata, "spec": document.spec.to_json_object()})
+    inquiry = Inquiry(
+        namespace=document.namespace,
+        schedule=document.name,
+        spec=document.spec,
+        access=read_access(path, document),
+    )
+    return _Asked(inquiry, document.deadline, refusal)
+
+
+def _made(inquiry: Inquiry, deadline: datetime) -> RunPlan:
+    stop = Stop(deadline)
     with stop.watching(*_SIGNALS):
         return make_plan(inquiry, stop=stop)
 
 
-def _refusal(file: Path) -> Finding | None:
+def _refusal(body: dict[str, Any]) -> Finding | None:
     """Return why the controller would not accept the schedule."""
     now = datetime.now(UTC)
-    body = _as_json(read_schedule_object(file))
     body["metadata"].setdefault("creationTimestamp", format_instant(now))
     body.pop("status", None)
     schedule = Schedule.from_object(body)
@@ -106,29 +137,30 @@ def _instant(now: str | None) -> datetime | None:
         raise ConfigurationError(f"--now: {error}") from None
 
 
-def _told(error: ScheduleFileError | RunError, *, as_json: bool) -> int:
-    """Say why there is no plan; return the exit code."""
-    retry = isinstance(error, RunError) and error.retry
-    if as_json:
-        where = "database" if isinstance(error, RunError) else "spec"
-        finding = Finding(level="error", where=where, sentence=str(error))
-        click.echo(_as_text(RunPlan(preflight=[finding])))
-    else:
-        click.echo(f"Error: {error}", err=True)
-    return 1 if retry else 2
+@dataclass(frozen=True, kw_only=True)
+class _Told:
+    """How the answer is told."""
 
+    as_json: bool
+    indent: int | None
 
-def _print(plan: RunPlan, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(_as_text(plan))
-        return
-    from trending.cli.plan_view import print_plan
+    def plan(self, plan: RunPlan) -> None:
+        if self.as_json:
+            click.echo(json.dumps(plan.to_json_object(), indent=self.indent, ensure_ascii=False))
+            return
+        from trending.cli.plan_view import print_plan
 
-    print_plan(plan)
+        print_plan(plan)
 
-
-def _as_text(plan: RunPlan) -> str:
-    return json.dumps(plan.to_json_object(), indent=2, ensure_ascii=False)
+    def why_not(self, error: ScheduleFileError | RunError) -> int:
+        """Say why there is no plan; return the exit code."""
+        retry = isinstance(error, RunError) and error.retry
+        if self.as_json:
+            where = "database" if isinstance(error, RunError) else "spec"
+            self.plan(RunPlan(preflight=[Finding(level="error", where=where, sentence=str(error))]))
+        else:
+            click.echo(f"Error: {error}", err=True)
+        return 1 if retry else 2
 
 
 def _as_json(document: dict[str, Any]) -> dict[str, Any]:

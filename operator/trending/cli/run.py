@@ -15,18 +15,17 @@ from typing import Any, Final
 
 import click
 from click.core import ParameterSource
-from pydantic import ValidationError
 
-from trending.api.document import RunDocument
 from trending.api.duration import format_duration
 from trending.api.instant import parse_instant
 from trending.cli import database as given
+from trending.cli import job_document
+from trending.cli.job_document import read_access, read_document
 from trending.cli.run_lines import JsonLines, LogLines, lines
 from trending.cli.run_view import live_progress, print_report
 from trending.cli.schedule_file import ScheduleFile, ScheduleFileError, read_schedule_file
-from trending.cli.schedule_file import told as sentences
 from trending.report import Report, write_termination_message
-from trending.runner.access import Access, from_files
+from trending.runner.access import Access
 from trending.runner.failure import ConfigurationError
 from trending.runner.ledger import RunIdentity
 from trending.runner.progress import Progress
@@ -67,9 +66,7 @@ class Ended:
     type=click.Path(path_type=Path),
     help="With --embedded: a new folder for the server, which goes on there; says how to reach and how to stop it.",
 )
-@click.option(
-    "--document", type=click.Path(path_type=Path), help="What a Job's pod is told; its secrets lie beside it."
-)
+@job_document.option
 @click.pass_context
 def command(
     context: click.Context,
@@ -127,11 +124,9 @@ def _run_job(path: Path) -> int:
 
 def _perform_job(path: Path, told: LogLines | JsonLines) -> Outcome:
     try:
-        document = RunDocument.parse(path.read_bytes())
-    except OSError as error:
-        return _unreadable(f"the run document {path} cannot be read: {error.strerror}")
-    except ValidationError as error:
-        return _unreadable(f"the run document {path} is none: {'; '.join(sentences(error, 'document'))}")
+        document = read_document(path)
+    except ConfigurationError as error:
+        return _unreadable(str(error))
     run = RunIdentity(
         run_id=document.run_id,
         namespace=document.namespace,
@@ -141,7 +136,7 @@ def _perform_job(path: Path, told: LogLines | JsonLines) -> Outcome:
         scheduled_time=document.scheduled_time,
     )
     try:
-        access = from_files(path.parent, document.spec.database, namespace=document.namespace)
+        access = read_access(path, document)
     except ConfigurationError as error:
         return refuse(run, document.spec, error)
     return _stoppable(Order(run=run, spec=document.spec, access=access), document.deadline, told).outcome

@@ -58,9 +58,10 @@ class Throttle:
 class LogLines:
     """Tells each thing in a sentence."""
 
-    def __init__(self, clock: Clock = now) -> None:
-        """`clock` is asked for the time of each line."""
+    def __init__(self, clock: Clock = now, *, err: bool = True) -> None:
+        """`clock` is asked for the time of each line; `err` says whether to write to standard error."""
         self._clock = clock
+        self._err = err
         self._throttle = Throttle(clock)
         self._expected: Mapping[Key, float] = {}
 
@@ -85,7 +86,7 @@ class LogLines:
 
     def says(self, text: str) -> None:
         """Say it, with the time."""
-        click.echo(f"{format_instant(self._clock())} {text}", err=True)
+        click.echo(f"{format_instant(self._clock())} {text}", err=self._err)
 
     def ends(self, step: Step) -> None:
         """Say how it went."""

@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from trending.api import document
 from trending.api.document import Trigger
 from trending.api.instant import format_instant
 from trending.api.names import (
@@ -19,19 +17,16 @@ from trending.api.names import (
     SCHEDULE_LABEL,
     SCHEDULED_TIMESTAMP_ANNOTATION,
 )
-from trending.api.pod import PodMetadata, PodSettings
+from trending.api.pod import PodMetadata
+from trending.controller.pod_spec import DOCUMENT_PATH, RunImage, pod_spec
 from trending.controller.settings import Settings
 from trending.schedule.decision import Decision, Event
 from trending.schedule.observed import Schedule
 from trending.schedule.zone import load_zone
 
-_USER: Final = 65532
-"""The image's own user; a number, so that the kubelet can tell that it is not root."""
-_VOLUME: Final = "trending"
 _REPORTING_MARGIN: Final = timedelta(seconds=45)
 """On activeDeadlineSeconds the Job controller deletes the pods and their reports with them: the runner ends before
 that."""
-_DEFAULT_RESOURCES: Final = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}}
 _LONGEST_NOTE: Final = 1024
 _LONGEST_EVENT_PREFIX: Final = 180
 
@@ -73,7 +68,11 @@ def build_job(schedule: Schedule, decision: Decision, now: datetime, settings: S
             },
             "template": {
                 "metadata": {"labels": labels, "annotations": {**annotations, RUN_ANNOTATION: run}},
-                "spec": _pod(schedule, (template and template.spec) or PodSettings(), settings),
+                "spec": pod_spec(
+                    schedule,
+                    RunImage(name=settings.run_image, pull_policy=settings.run_image_pull_policy),
+                    ["run", "--document", DOCUMENT_PATH],
+                ),
             },
         },
     }
@@ -109,69 +108,6 @@ def owner_reference(schedule: Schedule) -> dict[str, Any]:
         "controller": True,
         "blockOwnerDeletion": True,
     }
-
-
-def _pod(schedule: Schedule, wanted: PodSettings, settings: Settings) -> dict[str, Any]:
-    """Return a pod spec within Pod Security "restricted", without a token for the API server."""
-    placed = wanted.to_json_object()
-    resources, env = placed.pop("resources", _DEFAULT_RESOURCES), placed.pop("env", [])
-    return {
-        **placed,
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [
-            {
-                "name": RUN_CONTAINER,
-                "image": settings.run_image,
-                "imagePullPolicy": settings.run_image_pull_policy,
-                "args": ["run", "--document", str(document.RUN_DIRECTORY / document.DOCUMENT_FILE)],
-                "env": env,
-                "resources": resources,
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-                "volumeMounts": [{"name": _VOLUME, "mountPath": str(document.RUN_DIRECTORY), "readOnly": True}],
-            }
-        ],
-        "volumes": [{"name": _VOLUME, "projected": {"defaultMode": 0o440, "sources": _sources(schedule)}}],
-    }
-
-
-def _sources(schedule: Schedule) -> list[dict[str, Any]]:
-    """Return what a run is given: its document and, as files, the secrets that its schedule names.
-
-    Secrets are optional: a missing one reaches the runner as a missing file, which it tells in a sentence, instead of
-    a pod that
-    never starts. 0440 with the pod's group is what libpq asks of a private key.
-    """
-    database = schedule.spec.database
-    path = {"fieldPath": f"metadata.annotations['{RUN_ANNOTATION}']"}
-    sources: list[dict[str, Any]] = [
-        {"downwardAPI": {"items": [{"path": str(document.DOCUMENT_FILE), "fieldRef": path}]}},
-        _secret(database.secret_key_ref.name, {str(database.secret_key_ref.key): document.DATABASE_URI_FILE}),
-    ]
-    if database.ca_secret_key_ref:
-        reference = database.ca_secret_key_ref
-        sources.append(_secret(reference.name, {str(reference.key): document.CA_CERTIFICATE_FILE}))
-    if database.client_cert_secret_name:
-        files = {"tls.crt": document.CLIENT_CERTIFICATE_FILE, "tls.key": document.CLIENT_KEY_FILE}
-        sources.append(_secret(database.client_cert_secret_name, files))
-    return sources
-
-
-def _secret(name: str, files: Mapping[str, Any]) -> dict[str, Any]:
-    items = [{"key": key, "path": str(path)} for key, path in files.items()]
-    return {"secret": {"name": name, "optional": True, "items": items}}
 
 
 def build_event(schedule: Schedule, event: Event, now: datetime, settings: Settings) -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic.alias_generators import to_camel
+from pydantic.alias_generators import to_camel, to_snake
 
-from trending.api.instant import format_precise
+from trending.api.instant import format_precise, parse_instant
 from trending.runner.preflight import Finding
+
+_T = TypeVar("_T", Finding, "PlannedRefresh", "PlannedRewrite")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,26 @@ class RunPlan:
             "refresh": [_camel(each) for each in self.refresh],
             "rewrite": [_camel(each) for each in self.rewrite],
         }
+
+    @classmethod
+    def from_json_object(cls, told: Mapping[str, Any]) -> RunPlan:
+        """Read what `-o json` has printed, of another version of the operator perhaps. Raises ValueError."""
+        try:
+            at = told["dataTimestamp"]
+            return cls(
+                data_timestamp=parse_instant(at) if at else None,
+                preflight=[_read(Finding, each) for each in told["preflight"]],
+                refresh=[_read(PlannedRefresh, each) for each in told["refresh"]],
+                rewrite=[_read(PlannedRewrite, each) for each in told["rewrite"]],
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"this is no plan ({type(error).__name__}: {error})") from None
+
+
+def _read(kind: type[_T], told: Mapping[str, Any]) -> _T:
+    """Read one part of a plan; what is not known of it is passed over."""
+    known = {each.name for each in fields(kind)}
+    return kind(**{to_snake(name): value for name, value in told.items() if to_snake(name) in known})
 
 
 def _camel(each: PlannedRefresh | PlannedRewrite) -> dict[str, Any]:

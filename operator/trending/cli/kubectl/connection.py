@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import difflib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import click
-from aiohttp import ClientError
+from aiohttp import ClientError, ClientTimeout
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.config import ConfigException
 
-from trending.api.names import GROUP, PLURAL, SCHEDULE_LABEL, VERSION
+from trending.api.names import GROUP, PLURAL, RUN_CONTAINER, SCHEDULE_LABEL, VERSION
 from trending.cli.kubectl.where import Where
 from trending.controller.kube import JOB_SELECTOR, JsonObject, Kube, reason_of
 
 _T = TypeVar("_T")
+_FOR_EVER: Final = ClientTimeout(total=None, sock_connect=30)
+_OK: Final = 200
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
@@ -96,6 +98,35 @@ class Cluster(Kube):
             if error.status != _FORBIDDEN:
                 raise
             return []
+
+    async def deployments(self, selector: str) -> list[JsonObject]:
+        """Return the Deployments of all namespaces with these labels."""
+        pages = self._list("/apis/apps/v1/deployments", selector=selector)
+        return [body async for page, _ in pages for body in page]
+
+    async def log(self, pod: str, *, follow: bool) -> AsyncIterator[str]:
+        """Yield the lines of a pod's log; with `follow` until its container has ended. Raises ApiException where it
+        cannot be read, ClientError where the connection breaks."""
+        request = await self._client.param_serialize(
+            method="GET",
+            resource_path=f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log",
+            query_params=[("container", RUN_CONTAINER), *([("follow", "true")] if follow else [])],
+            header_params={"Accept": "*/*"},
+            auth_settings=["BearerToken"],
+        )
+        response = (await self._client.call_api(*request, _request_timeout=_FOR_EVER)).response
+        try:
+            if response.status != _OK:
+                raise ApiException(status=response.status, reason=response.reason, body=await response.text())
+            rest = b""
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    yield line.decode(errors="replace")
+            if rest:
+                yield rest.decode(errors="replace")
+        finally:
+            response.close()
 
     async def _named(self, name: str, call: Awaitable[JsonObject]) -> JsonObject:
         try:
