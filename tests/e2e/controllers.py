@@ -62,9 +62,22 @@ class Controller:
         return self.run("logs", f"deployment/{self.release}")
 
     def kill(self) -> None:
-        """Kill the controller's process at once, and wait until another pod is ready."""
+        """Kill the controller's process at once, and wait until another one leads."""
         self.run("delete", "pods", f"--selector={self.selector}", "--force", "--grace-period=0")
         release.wait_until_ready(self.kubectl, namespace=self.namespace, release=self.release)
+        self.until_leading()
+
+    def until_leading(self) -> None:
+        """Wait until one of the pods that there are holds the Lease."""
+
+        def led(leases: list[Object]) -> bool:
+            pods = self.kubectl.list("pods", namespace=self.namespace, selector=self.selector)
+            names = {pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]}
+            holders = {lease["spec"].get("holderIdentity", "").partition("_")[0] for lease in leases}
+            return bool(names & holders)
+
+        what = "a controller leads"
+        until_objects(self.kubectl, "leases", led, what=what, namespace=self.namespace, selector=self.selector)
 
     @contextmanager
     def down(self) -> Iterator[None]:

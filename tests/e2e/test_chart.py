@@ -5,6 +5,7 @@ docs/installing.md tells people of it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -143,6 +144,19 @@ def test_the_alerts_speak_when_they_should_and_are_silent_when_they_should(helm:
     assert done.returncode == 0, done.stderr
 
 
+def test_prometheus_understands_all_that_the_dashboard_asks(tmp_path: Path) -> None:
+    dashboard = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    filled = [re.sub(r"\$__(?:rate_interval|range)", "5m", expression) for expression in asked]
+    rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(filled)]
+    path = tmp_path / "rules.yaml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}), encoding="utf-8")
+    arguments = [str(promtool.provide()), "check", "rules", str(path)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(rules)} rules found" in done.stdout
+
+
 def test_kustomize_gives_runs_the_image_that_it_gives_the_controller(cluster: Kubectl, tmp_path: Path) -> None:
     base = tmp_path / "manifests"
     shutil.copytree(REPOSITORY / "manifests", base)
@@ -248,15 +262,29 @@ def test_values_reach_the_controllers_pod(helm: Path) -> None:
 
 
 def test_the_controller_may_do_what_it_does_and_nothing_else(cluster: Kubectl, controller: Controller) -> None:
-    account = f"system:serviceaccount:{controller.namespace}:{controller.pod()['spec']['serviceAccountName']}"
-    granted = {
-        (group, resource): set(rule["verbs"])
-        for rule in rules_of(cluster, account)
-        for group in rule.get("apiGroups", [])
-        for resource in rule.get("resources", [])
-        if "resourceNames" not in rule and group != "authorization.k8s.io" and group != "authentication.k8s.io"
-    }
-    assert granted == MAY
+    assert granted(cluster, controller, namespace="default") == (MAY, {})
+    leases = ("coordination.k8s.io", "leases")
+    may, may_with_one = granted(cluster, controller, namespace=controller.namespace)
+    assert may == {**MAY, leases: {"create"}}
+    assert may_with_one == {(*leases, controller.release): {"get", "update"}}
+
+
+@pytest.mark.parametrize(
+    ("role", "verbs"),
+    [
+        ("view", {"get", "list", "watch"}),
+        ("edit", {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"}),
+        ("admin", {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"}),
+    ],
+)
+def test_kubernetes_own_roles_know_schedules(
+    cluster: Kubectl, controller: Controller, role: str, verbs: set[str]
+) -> None:
+    assert controller.release
+    rules = (cluster.get("clusterrole", role) or {})["rules"]
+    ours = [rule for rule in rules if PLURAL in rule.get("resources", ())]
+    assert {verb for rule in ours for verb in rule["verbs"]} == verbs
+    assert {group for rule in ours for group in rule["apiGroups"]} == {GROUP}
 
 
 def test_only_the_controllers_pod_is_given_the_token(cluster: Kubectl, controller: Controller) -> None:
@@ -293,12 +321,30 @@ def as_list(objects: list[Manifest]) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
 
 
-def rules_of(cluster: Kubectl, account: str) -> list[dict[str, Any]]:
-    """What an account may do in the namespace `default`, as the API server itself lists it, less what everybody may."""
+def granted(
+    cluster: Kubectl, controller: Controller, *, namespace: str
+) -> tuple[dict[tuple[str, str], set[str]], dict[tuple[str, str, str], set[str]]]:
+    """What the controller may do in a namespace, less what everybody may: with all of a resource, and with one of it."""
+    account = f"system:serviceaccount:{controller.namespace}:{controller.pod()['spec']['serviceAccountName']}"
+    everything: dict[tuple[str, str], set[str]] = {}
+    one: dict[tuple[str, str, str], set[str]] = {}
+    for rule in rules_of(cluster, account, namespace):
+        for group, resource in itertools.product(rule.get("apiGroups", []), rule.get("resources", [])):
+            if group in ("authorization.k8s.io", "authentication.k8s.io"):
+                continue
+            for name in rule.get("resourceNames", []):
+                one.setdefault((group, resource, name), set()).update(rule["verbs"])
+            if "resourceNames" not in rule:
+                everything.setdefault((group, resource), set()).update(rule["verbs"])
+    return everything, one
+
+
+def rules_of(cluster: Kubectl, account: str, namespace: str) -> list[dict[str, Any]]:
+    """What an account may do in a namespace, as the API server itself lists it."""
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectRulesReview",
-        "spec": {"namespace": "default"},
+        "spec": {"namespace": namespace},
     }
     # the account may not list CRDs, by which kubectl would validate
     asked = ("create", f"--as={account}", "--validate=false", "--filename=-", "--output=json")

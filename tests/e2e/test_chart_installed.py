@@ -92,10 +92,8 @@ def test_two_controllers_serve_the_namespaces_they_are_given_and_no_other(
     try:
         release.install(cluster, namespace=several.namespace, release=several.release, values=settings)
         until_accepted(kept, "kept")
-        pods = cluster.list("pods", namespace=several.namespace, selector=several.selector)
-        lease = cluster.get("lease", "ha", namespace=several.namespace) or {}
-        assert lease["spec"]["holderIdentity"].partition("_")[0] in {pod["metadata"]["name"] for pod in pods}
-        assert len(pods) == 2
+        several.until_leading()
+        assert len(cluster.list("pods", namespace=several.namespace, selector=several.selector)) == 2
 
         # what the test's pod says goes to standard error
         test = f"helm test {several.release} --namespace={several.namespace} 2>&1"
@@ -120,6 +118,8 @@ def test_a_release_of_an_older_chart_is_upgraded_and_rolled_back(absent: Control
     until_accepted(kept, "kept")
     older = absent.pod()["metadata"]["name"]
 
+    advised = (absent.release, str(release.CHART), "--reset-then-reuse-values", "--dry-run=server")
+    assert "kind: Lease" in cluster.program("helm", "upgrade", *advised, in_namespace)
     absent.install()
     newer = absent.pod()["metadata"]["name"]
     assert newer != older
