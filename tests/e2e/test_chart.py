@@ -324,7 +324,7 @@ def as_list(objects: list[Manifest]) -> str:
 def granted(
     cluster: Kubectl, controller: Controller, *, namespace: str
 ) -> tuple[dict[tuple[str, str], set[str]], dict[tuple[str, str, str], set[str]]]:
-    """What the controller may do in a namespace, less what everybody may: with all of a resource, and with one of it."""
+    """What the controller may do in a namespace, less what everybody may: with all of a resource, with one of it."""
     account = f"system:serviceaccount:{controller.namespace}:{controller.pod()['spec']['serviceAccountName']}"
     everything: dict[tuple[str, str], set[str]] = {}
     one: dict[tuple[str, str, str], set[str]] = {}
