@@ -18,6 +18,7 @@ from trending.api.instant import format_instant
 from trending.api.names import REQUESTED_AT_ANNOTATION
 from trending.cli.kubectl import awaited, seen
 from trending.report import write_termination_message
+from trending.report.event import RunEvent
 from trending.schedule.job_names import manual_job_name
 
 REQUEST = "2026-11-23T18:00:00.000000Z"
@@ -39,7 +40,7 @@ def controller(*states: Callable[[dict[str, Any]], None]) -> Callable[[dict[str,
     left = list(states)
 
     def acts(body: dict[str, Any]) -> None:
-        if body["kind"] == "TrendingSchedule" and left:
+        if body.get("kind") == "TrendingSchedule" and left:
             left.pop(0)(body)
 
     return acts
@@ -126,7 +127,7 @@ def test_ctrl_c_ends_the_wait_and_says_that_the_run_goes_on(server: ApiServer, m
     monkeypatch.setattr(awaited, "tell", interrupt)
     result = call("run", "hourly", "--wait", "-n", "default")
     assert result.exit_code == 130
-    assert "hourly: the run goes on; see it with: kubectl trending status hourly -n default" in result.stderr
+    assert "hourly: the run goes on; see it with: kubectl trending logs hourly -n default -f" in result.stderr
     assert len(server.patched) == 1
 
 
@@ -138,6 +139,42 @@ def test_an_api_server_that_is_away_for_a_moment_is_asked_again(server: ApiServe
     result = call("run", "hourly", "--wait")
     assert result.exit_code == 0
     assert "hourly: the API server does not answer; it is asked again" in result.stderr
+
+
+@pytest.mark.parametrize("reports", [True, False])
+def test_follow_shows_what_the_run_says_and_its_end_once(server: ApiServer, *, reports: bool) -> None:
+    def starts(body: dict[str, Any]) -> None:
+        runs(body)
+        done = {"type": "Complete", "status": "True", "lastTransitionTime": format_instant(datetime.now(UTC))}
+        server.jobs.append(job_body(its_job(body)) | {"status": {"conditions": [done]}})
+        pod = pod_body(write_termination_message(report(its_job(body))))
+        pod["metadata"] |= {
+            "name": "its-pod",
+            "namespace": "default",
+            "labels": {"batch.kubernetes.io/controller-uid": "j1"},
+        }
+        server.pods.append(pod)
+        says = RunEvent(time=datetime.now(UTC), event="say", text="waiting for a lock")
+        end = RunEvent(time=datetime.now(UTC), event="report", result="Succeeded", message="All is written.")
+        server.logs["its-pod"] = "".join(f"{event.to_line()}\n" for event in ([says, end] if reports else [says]))
+
+    server.meanwhile = controller(starts, ended("Succeeded"))
+    result = call("run", "hourly", "--follow")
+    assert result.exit_code == 0
+    assert "waiting for a lock" in result.stdout
+    assert result.stdout.count("All is written.") == 1
+
+
+def test_following_a_run_that_is_replaced_ends_with_what_the_status_tells(server: ApiServer) -> None:
+    server.meanwhile = controller(runs, ended("Replaced", "The run was ended to make way."))
+    result = call("run", "hourly", "--follow")
+    assert result.exit_code == 1
+    assert result.stdout == "Replaced in 3m2s: The run was ended to make way.\n"
+
+
+def test_a_program_that_follows_gets_the_end_alone(server: ApiServer) -> None:
+    server.meanwhile = controller(runs, ended("Succeeded"))
+    assert json.loads(call("run", "hourly", "--follow", "-o", "json").stdout)["result"] == "Succeeded"
 
 
 def test_a_run_whose_end_the_status_no_longer_tells_is_told_by_its_job(server: ApiServer) -> None:
