@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
-from pydantic.json_schema import JsonSchemaValue
 
 
 class ApiModel(BaseModel):
@@ -21,7 +20,7 @@ class ApiModel(BaseModel):
     )
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Add what is written below the fields; pydantic itself would read that from the source at each import."""
         from trending.api.descriptions import field_descriptions
 
