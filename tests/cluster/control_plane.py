@@ -25,6 +25,7 @@ from tests.cluster.component import Component, free_ports
 from tests.cluster.errors import ClusterError
 from tests.cluster.folders import REPOSITORY, Folders
 from tests.cluster.lock import exclusive
+from trending.api.names import GROUP, PLURAL, VERSION
 
 CONTROLLERS: Final = ("job-controller", "cronjob-controller", "garbage-collector-controller")
 """What runs by default: Jobs get their pods, which stay Pending, and what is owned goes with its owner."""
@@ -73,7 +74,7 @@ class ControlPlane:
         if self._has_controllers:
             self.controllers.start()
         self.kubectl("apply", "--server-side", "--filename", str(_CRD))
-        self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "--filename", str(_CRD))
+        self._wait_until_served(f"/apis/{GROUP}/{VERSION}/{PLURAL}")
 
     def stop(self) -> None:
         """Stop everything."""
@@ -93,6 +94,19 @@ class ControlPlane:
                     raise ClusterError(
                         f"The API server did not become ready ({error}); its log is {self.api_server.log}"
                     ) from None
+                time.sleep(0.05)
+            else:
+                return
+
+    def _wait_until_served(self, path: str) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            try:
+                self.request("GET", path)
+            except urllib.error.HTTPError as error:
+                with error:
+                    if time.monotonic() > deadline:
+                        raise ClusterError(f"The API server does not serve {path} ({error})") from None
                 time.sleep(0.05)
             else:
                 return

@@ -261,8 +261,11 @@ class Transport:
     def __init__(self, status: int) -> None:
         self.status = status
 
-    async def param_serialize(self, **request: Any) -> tuple[Any, ...]:
-        return (request,)
+        self.default_headers: dict[str, str] = {}
+        self.configuration = SimpleNamespace(host="https://kubernetes.example")
+
+    async def update_params_for_auth(self, *_: Any) -> None:
+        """Ask nobody who this is."""
 
     async def call_api(self, *_: Any, **__: Any) -> Any:
         if not self.status:

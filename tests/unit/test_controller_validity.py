@@ -8,7 +8,7 @@ import pytest
 from tests.unit.kube import own_target, schedule_body
 from trending.api.document import MAX_DOCUMENT_BYTES, MAX_USER_ANNOTATION_BYTES
 from trending.controller.manifests import run_document
-from trending.controller.validity import refusal_of
+from trending.controller.validity import Refusals, refusal_of
 from trending.schedule.decision import Refusal
 from trending.schedule.observed import Schedule
 
@@ -135,3 +135,22 @@ def test_annotations_that_just_fit_are_accepted_and_one_byte_more_is_not() -> No
     refusal = refused(template={"metadata": {"annotations": {key: fits + "x"}}})
     assert refusal.reason == "SpecTooLarge"
     assert "spec.template.metadata.annotations are too large: 17 KiB of at most 16" in refusal.message
+
+
+def test_a_spec_is_checked_once_and_again_when_it_is_edited_or_the_object_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checked = []
+
+    def check(seen: Schedule) -> Refusal | None:
+        checked.append((seen.uid, seen.generation))
+        return refusal_of(seen)
+
+    monkeypatch.setattr("trending.controller.validity.refusal_of", check)
+    refusals = Refusals()
+    wrong, right = schedule(rewrite=[preset("mine", "week", of="none")]), replace(schedule(), generation=2)
+    for seen in (wrong, wrong, right, right, replace(right, uid="another")):
+        assert (refusals.of(seen) is None) == (seen is not wrong)
+    assert checked == [("u1", 1), ("u1", 2), ("another", 2)]
+    refusals.forget("default", "hourly")
+    assert refusals._found == {}

@@ -10,6 +10,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, cast
+from urllib.parse import urlencode
+from urllib.request import getproxies_environment
 
 import aiohttp
 from kubernetes.aio import config
@@ -68,6 +70,8 @@ class Kube:
         except config.ConfigException:
             await load.load_kube_config(client_configuration=configuration)
         configuration.connection_pool_maxsize = _CONNECTIONS
+        # Where it trusts the environment, aiohttp reads ~/.netrc and looks for proxies at each request.
+        configuration.client_session_kwargs = {"trust_env": bool(getproxies_environment())}
         client: Any = ApiClient(configuration)
         client.user_agent = f"{MANAGED_BY} ({who})"
         return cls(client, patience=Patience())
@@ -99,19 +103,13 @@ class Kube:
         body: Mapping[str, Any] | None,
         content_type: str,
     ) -> JsonObject:
-        request = await self._client.param_serialize(
-            method=method,
-            resource_path=path,
-            query_params=list((query or {}).items()),
-            header_params={"Accept": "application/json", "Content-Type": content_type},
-            body=body,
-            auth_settings=["BearerToken"],
-        )
+        url, headers = await self._address(path, query)
+        headers["Content-Type"] = content_type
         if method != "GET":
             self.before_writing()
         began, code = time.monotonic(), "error"
         try:
-            response = await self._client.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
+            response = await self._client.call_api(method, url, headers, body, _request_timeout=_TIMEOUT_SECONDS)
             data = await response.read()
             code = str(response.status)
         finally:
@@ -123,6 +121,16 @@ class Kube:
         if self.wrote and method in ("POST", "PUT", "PATCH"):
             self.wrote(str((result.get("metadata") or {}).get("resourceVersion")))
         return result
+
+    async def _address(self, path: str, query: Mapping[str, str] | None) -> tuple[str, dict[str, str]]:
+        """Return a URL, and the headers that say who asks.
+
+        The client's own `param_serialize` would look at each value of each body, to turn models into JSON that is none.
+        """
+        headers = {**self._client.default_headers, "Accept": "application/json"}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, None, None)
+        suffix = f"?{urlencode(query)}" if query else ""
+        return f"{self._client.configuration.host}{path}{suffix}", headers
 
     async def _list(self, path: str, *, selector: str | None = None) -> AsyncIterator[tuple[list[JsonObject], str]]:
         """Yield a list's pages, each with the list's resource version; an empty list is one empty page."""
@@ -156,15 +164,9 @@ class Kube:
             "timeoutSeconds": str(_WATCH_SECONDS),
             "labelSelector": JOB_SELECTOR,
         }
-        request = await self._client.param_serialize(
-            method="GET",
-            resource_path=f"/apis/batch/v1/{_within(namespace)}jobs",
-            query_params=list(query.items()),
-            header_params={"Accept": "application/json"},
-            auth_settings=["BearerToken"],
-        )
+        url, headers = await self._address(f"/apis/batch/v1/{_within(namespace)}jobs", query)
         patience = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT_SECONDS, sock_read=_SILENT_SECONDS)
-        response = (await self._client.call_api(*request, _request_timeout=patience)).response
+        response = (await self._client.call_api("GET", url, headers, _request_timeout=patience)).response
         async with response:
             if response.status != HTTPStatus.OK:
                 raise RefusedError(http_resp=response, body=await response.text())

@@ -36,6 +36,13 @@ class _Patience:
         return chain((1, 1, 2, 3, 5, 8, 13, 21), repeat(30))
 
 
+class _NothingToCompare(kopf.AnnotationsDiffBaseStorage):
+    """No handler asks what has changed since it last handled an object, and kopf would copy each one to find out."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:  # noqa: ARG002 (kopf names them)
+        return kopf.BodyEssence()
+
+
 @kopf.on.startup(registry=registry)
 async def configure(settings: kopf.OperatorSettings, memo: Operator, **_: Any) -> None:
     """Have kopf watch and nothing else, then start."""
@@ -48,7 +55,7 @@ async def configure(settings: kopf.OperatorSettings, memo: Operator, **_: Any) -
     settings.networking.error_backoffs = _Patience()
     settings.persistence.finalizer = f"{GROUP}/{MANAGED_BY}"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = _NothingToCompare(prefix=GROUP)
     try:
         await memo.start()
     except NotReadyError as error:

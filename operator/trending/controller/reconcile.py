@@ -26,7 +26,7 @@ from trending.controller.settings import Settings
 from trending.controller.status import change_events, missing_job_events, next_status, run_events
 from trending.controller.store import Key, Store
 from trending.controller.tallies import Tallies
-from trending.controller.validity import refusal_of
+from trending.controller.validity import Refusals
 from trending.controller.waits import Waits
 from trending.schedule.decision import Decision, Event, Progress, decide, is_caught_up, is_told
 from trending.schedule.history import unrecorded
@@ -73,6 +73,7 @@ class Reconciler:
         self._is_pressed = is_pressed
         self._replacements = Replacements(kube=kube, store=store)
         self._late = LateStarts()
+        self._refusals = Refusals()
         self._waits = Waits(kube)
         self._put_off: dict[Key, tuple[Event, ...]] = {}
         self._refused: dict[Key, str] = {}
@@ -90,6 +91,7 @@ class Reconciler:
                 self._replacements.forget(key)
                 self._tallies.forget(key)
                 self._late.forget(key)
+                self._refusals.forget(*key)
                 self._waits.forget(key)
                 self._put_off.pop(key, None)
                 self._refused.pop(key, None)
@@ -97,7 +99,7 @@ class Reconciler:
             now = self._clock()
             jobs = self._replacements.jobs_of(schedule)
             look = await self._waits.look(key, jobs, now)
-            decision = self._late.hold(schedule, decide(schedule, jobs, now, refusal=refusal_of(schedule)), now)
+            decision = self._late.hold(schedule, decide(schedule, jobs, now, refusal=self._refusals.of(schedule)), now)
             trimmed = await self._delete_surplus(schedule, jobs, decision, now)
             wrote = await self._step(schedule, jobs, decision, now)
             if decision.starts and key in self._put_off:

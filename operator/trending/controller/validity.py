@@ -17,6 +17,26 @@ Slice = Mapping[str, tuple[str, ...]]
 """Columns with the values that the rows of a slice have in them."""
 
 
+class Refusals:
+    """What was found of each schedule's spec, which is looked at once and not at each pass."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], tuple[str, int, Refusal | None]] = {}
+
+    def of(self, schedule: Schedule) -> Refusal | None:
+        """Return why a schedule cannot be accepted; None where it can."""
+        key = (schedule.namespace, schedule.name)
+        uid, generation, refusal = self._found.get(key, ("", -1, None))
+        if (uid, generation) != (schedule.uid, schedule.generation):
+            refusal = refusal_of(schedule)
+            self._found[key] = (schedule.uid, schedule.generation, refusal)
+        return refusal
+
+    def forget(self, namespace: str, name: str) -> None:
+        """Forget a schedule that is gone."""
+        self._found.pop((namespace, name), None)
+
+
 def refusal_of(schedule: Schedule) -> Refusal | None:
     """Return why a schedule cannot be accepted: an unknown preset, targets that overlap, a spec too large to hand to
     a run."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from string import Template
@@ -97,8 +98,12 @@ class Ranking:
 
 def _text(stem: str, strategy: Strategy, **words: str) -> str:
     """A .sql file with the strategy's constants in it; only words of this module ever enter it."""
-    template = Template((files(__name__) / f"{stem}.sql").read_text(encoding="utf-8").strip())
-    return template.substitute(vars(strategy), **words)
+    return Template(_read(stem)).substitute(vars(strategy), **words)
+
+
+@cache
+def _read(stem: str) -> str:
+    return (files(__name__) / f"{stem}.sql").read_text(encoding="utf-8").strip()
 
 
 PNAGD: Final = Strategy(version="pnagD", mult="input.karma")
