@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,17 +11,32 @@ from tests.e2e.controllers import Controller
 from tests.e2e.databases import Database
 from tests.e2e.namespaces import Namespace, condition_of
 from tests.e2e.schedules import query_target, schedule
+from tests.e2e.waiting import Object
 from tests.unit.scrapes import Scrape
+from trending.api.names import RUN_CONTAINER
 
 SECONDS: Final = 60.0
 """Within this it is told, the ten seconds that a pod is given to start included."""
+LABEL: Final = "trending.example/disk"
+IMAGE: Final = "registry.invalid/none:1"
 WAITING: Final[dict[str, tuple[dict[str, Any], str]]] = {
-    "nowhere": ({"nodeSelector": {"example.com/disk": "none"}}, "no node can take its pod: 0/1 nodes are available: "),
+    "nowhere": ({"nodeSelector": {LABEL: "none"}}, "no node can take its pod: 0/1 nodes are available: "),
     "too-large": ({"resources": {"requests": {"memory": "900Gi"}}}, "Insufficient memory"),
     "refused": ({"priorityClassName": "absent"}, "no pod may be made for it: no PriorityClass with name absent "),
 }
 """What the pods ask for, and words of the sentence that says why they do not run."""
 SMALL: Final = {"resources": {"requests": {"memory": "10Mi"}, "limits": {"memory": "20Mi"}}}
+
+
+def until_told(namespace: Namespace, name: str, words: str) -> None:
+    """Wait until condition Progressing says so."""
+
+    def told(status: Object) -> Object | None:
+        progressing = condition_of(status, "Progressing")
+        return progressing if words in progressing.get("message", "") else None
+
+    progressing = namespace.until_status(name, told, what=f"its condition Progressing says: {words}")
+    assert (progressing["status"], progressing["reason"]) == ("True", "WaitingForPod")
 
 
 def test_what_keeps_a_run_from_running_is_told_within_a_minute(
@@ -33,18 +49,21 @@ def test_what_keeps_a_run_from_running_is_told_within_a_minute(
         schedule(query_target(), name="small", template={"spec": SMALL}, backoffLimit=0),
     )
     for name, (_, words) in WAITING.items():
-        status = namespace.until_status(
-            name,
-            lambda status, words=words: (
-                status if words in condition_of(status, "Progressing").get("message", "") else None
-            ),  # type: ignore[misc]
-            what=f"its condition Progressing says: {words}",
-        )
-        progressing = condition_of(status, "Progressing")
-        assert (progressing["status"], progressing["reason"]) == ("True", "WaitingForPod")
+        until_told(namespace, name, words)
     took = time.monotonic() - begun
     say(f"why pods do not run was told {took:.0f} s after `kubectl apply` of at most {SECONDS:.0f} s")
     assert took <= SECONDS
+
+    # The pod that no node can take gets an image that is nowhere, and then a node.
+    (job,) = namespace.jobs("nowhere")
+    (waiting,) = namespace.pods(job=job["metadata"]["name"])
+    image = {"spec": {"containers": [{"name": RUN_CONTAINER, "image": IMAGE}]}}
+    namespace.run("patch", "pod", waiting["metadata"]["name"], f"--patch={json.dumps(image)}")
+    namespace.kubectl.run("label", "nodes", "--all", f"{LABEL}=none")
+    try:
+        until_told(namespace, "nowhere", f"its image {IMAGE} cannot be pulled: ")
+    finally:
+        namespace.kubectl.run("label", "nodes", "--all", f"{LABEL}-")
 
     last = namespace.until_run_ended("small")["lastRun"]
     assert last["result"] == "Failed"

@@ -200,6 +200,19 @@ async def test_the_metrics_of_a_deleted_schedule_vanish_and_its_namesake_begins_
     assert read(hourly).of("trending_runs_total", result="Succeeded") == 0
 
 
+async def test_a_namesake_that_was_made_before_anybody_looked_begins_at_zero_too(hourly: World) -> None:
+    await hourly.look()
+    await hourly.run("09:00", end="09:03")
+    hourly.kube.remove_schedule()
+    again = schedule_body(created="09:20")
+    again["metadata"]["uid"] = "u2"
+    hourly.kube.apply(again)
+    await hourly.see()
+    assert read(hourly).of("trending_runs_total", result="Succeeded") == 0
+    await hourly.run("10:00", end="10:03")
+    assert read(hourly).of("trending_runs_total", result="Succeeded") == 1
+
+
 async def test_a_target_that_is_removed_vanishes_and_a_new_one_is_there_at_once(hourly: World) -> None:
     await hourly.look()
     await hourly.run("09:00", end="09:03")

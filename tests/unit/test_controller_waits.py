@@ -125,6 +125,17 @@ async def test_an_attempt_that_follows_another_tells_how_that_ended(world: World
     )
 
 
+async def test_an_attempt_that_fails_at_once_is_looked_at_soon_however_long_the_one_before_waited(world: World) -> None:
+    world.kube.show_pod(JOB, NO_ROOM)
+    await pass_by(world, "09:10")
+    world.kube.show(JOB, failed=1, ready=0)
+    world.kube.show_pod(JOB, died("StartError", 128, message="no such file"))
+    await world.look("09:10:01")
+    assert world.wake == at("09:10:11")
+    await world.look("09:10:11")
+    assert message(world).endswith("its container could not be started (StartError, exit code 128): no such file.")
+
+
 async def test_a_pod_whose_node_is_lost_while_it_runs_is_told(world: World) -> None:
     world.kube.make_ready(JOB)
     await world.look("09:00:03")

@@ -227,8 +227,7 @@ class Reconciler:
             return True
         self._store.put_schedule(body)
         self._tallies.count_runs(schedule, runs)
-        if status.last_missed_time != schedule.status.last_missed_time:
-            self._tallies.count_missed(schedule, decision.missed)
+        self._tallies.count_missed(schedule, decision.missed)
         created = () if progress is decision.progress else decision.events
         told = [event for event in decision.events if event.reason != "SuccessfulCreate"]
         await self._send(
