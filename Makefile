@@ -48,7 +48,9 @@ test-postgres: install ## Tests against a real PostgreSQL, 15 and then 18, start
 
 .PHONY: test-e2e
 test-e2e: cluster image postgres-image ## Tests on a real cluster (kind) with a real PostgreSQL in it
-	@$(RUN)/pytest --tb=short tests/e2e
+	@# They wait most of the time, so several at once; then those that have to be alone.
+	@$(RUN)/pytest --tb=short -n 3 --dist loadfile -m "not alone" tests/e2e
+	@$(RUN)/pytest --tb=short -m alone tests/e2e
 
 .PHONY: test-chaos
 test-chaos: install ## Tests on a control plane alone (etcd, API server, controllers), which they stop, freeze and kill

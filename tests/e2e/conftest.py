@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,11 +21,11 @@ from tests.cluster.operator_image import TAG
 from tests.e2e.controllers import Controller
 from tests.e2e.databases import Database, Server
 from tests.e2e.namespaces import Namespace
+from tests.e2e.sharing import shared_release
 from tests.e2e.waiting import until_objects
 from tests.waiting import SECONDS
 from trending.api.names import MANAGED_BY, MANAGED_BY_LABEL, PLURAL, SCHEDULE_LABEL
 
-POSTGRES_NAMESPACE = "e2e-postgres"
 SAID = pytest.StashKey[list[str]]()
 
 
@@ -40,31 +41,29 @@ def cluster() -> Kubectl:
 
 
 @pytest.fixture(scope="session")
-def controller(cluster: Kubectl) -> Iterator[Controller]:
+def controller(cluster: Kubectl, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Controller]:
     """The operator as the chart installs it.
 
     A release that is there, such as the demo's, is brought up to this checkout and stays, since two operators would
-    both act on every schedule. Where there is none, one is installed and uninstalled again.
+    both act on every schedule. Where there is none, one is installed and uninstalled again. Test processes side by
+    side share one: the first brings it, the last takes it away.
     """
-    found = Controller.find(cluster)
-    controller = found or Controller(kubectl=cluster)
-    controller.install()
-    yield controller
-    if found is None:
-        controller.uninstall()
-        cluster.run("delete", "namespace", controller.namespace, "--timeout=180s", timeout=190)
+    together = tmp_path_factory.getbasetemp() if worker_id == "master" else tmp_path_factory.getbasetemp().parent
+    with shared_release(cluster, together) as controller:
+        yield controller
 
 
 @pytest.fixture(scope="session")
-def server(cluster: Kubectl, doomed: list[str]) -> Iterator[Server]:
-    """A PostgreSQL of the tests' own, with the template of all databases."""
-    postgres = deploy(cluster, namespace=POSTGRES_NAMESPACE)
+def server(cluster: Kubectl, doomed: list[str], worker_id: str) -> Iterator[Server]:
+    """A PostgreSQL of this test process's own, with the template of all databases."""
+    name = f"e2e-postgres-{worker_id}"
+    postgres = deploy(cluster, namespace=name)
     with postgres.forwarded() as uri:
         server = Server(postgres=postgres, password=postgres.password(), port=urlsplit(uri).port or 0)
         server.make_template()
         yield server
-    cluster.run("delete", "namespace", POSTGRES_NAMESPACE, "--wait=false")
-    doomed.append(POSTGRES_NAMESPACE)
+    cluster.run("delete", "namespace", name, "--wait=false")
+    doomed.append(name)
 
 
 @pytest.fixture
@@ -153,6 +152,19 @@ def _log_of(controller: Controller) -> str:
 def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Print a line at the end of the session, whether tests failed or not: times that were seen."""
     return request.config.stash.setdefault(SAID, []).append
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what the tests of this process had to say to the process that prints."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["said"] = session.config.stash.get(SAID, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what the tests of another process had to say."""
+    node.config.stash.setdefault(SAID, []).extend(getattr(node, "workeroutput", {}).get("said", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

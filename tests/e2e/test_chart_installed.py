@@ -22,6 +22,8 @@ from tests.e2e.namespaces import Namespace, condition_of
 from tests.e2e.schedules import SECRET
 from trending.api.names import API_VERSION, GROUP, KIND, PLURAL
 
+pytestmark = pytest.mark.alone
+
 CRD: Final = f"{PLURAL}.{GROUP}"
 OLDER_CHART: Final = REPOSITORY / "tests" / "charts" / "trending-operator-0.1.0.tgz"
 """As it was before it had leader election, a Service, and a schema."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.e2e.controllers import Controller
 from tests.e2e.databases import Database
 from tests.e2e.namespaces import Namespace
 from tests.e2e.schedules import query_target, schedule
+
+pytestmark = pytest.mark.alone
 
 
 def test_the_probes_ask_whether_the_controller_lives_and_is_ready(controller: Controller) -> None:

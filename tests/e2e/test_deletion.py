@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.e2e.conftest import delete_schedules
 from tests.e2e.controllers import Controller
 from tests.e2e.databases import Database
 from tests.e2e.namespaces import Namespace
 from tests.e2e.schedules import gated_target, query_target, schedule
 from tests.waiting import SECONDS
+
+pytestmark = pytest.mark.alone
 
 
 def test_a_deleted_schedule_takes_finished_runs_with_it(namespace: Namespace, shared_database: Database) -> None:

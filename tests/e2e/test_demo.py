@@ -26,6 +26,8 @@ from tests.cluster.folders import REPOSITORY
 from tests.e2e.controllers import Controller
 from trending.api.names import PLURAL
 
+pytestmark = pytest.mark.alone
+
 SMALL: Final = ("--tracks=500", "--plays=20000")
 """Where no demo is there yet; one that is keeps its data."""
 ALL: Final = {path: blocks_of(path) for path in documents()}

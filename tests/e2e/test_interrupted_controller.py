@@ -11,6 +11,8 @@ from tests.e2e.schedules import gated_target, query_target, schedule
 from tests.e2e.waiting import Object
 from trending.api.names import SCHEDULED_TIMESTAMP_ANNOTATION
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def idle(namespace: Namespace, shared_database: Database) -> Namespace:
