@@ -1,19 +1,16 @@
-"""What stands in a run's way: an active one that makes way under Replace, minInterval after a success, spread."""
+"""concurrencyPolicy: Replace: an active run makes way."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from tests.e2e.databases import Database
 from tests.e2e.namespaces import Namespace, condition_of
-from tests.e2e.schedules import gated_target, query_target, schedule
+from tests.e2e.schedules import gated_target, schedule
 from tests.e2e.waiting import Object, until_objects
-from trending.api.duration import format_duration
-from trending.api.instant import format_instant, parse_instant
+from trending.api.instant import parse_instant
 from trending.schedule.job_names import manual_job_name
-from trending.schedule.spread import offset_of
 
 LONG = 300.0
 """Seconds for what takes two or three slots of a minute."""
@@ -66,58 +63,6 @@ def test_a_slot_replaces_the_active_run_each_time_it_comes(namespace: Namespace,
     assert shared_database.value("SELECT count(*) FROM ranking WHERE board = 'by-slot'") == 1
 
 
-def test_no_slot_starts_too_soon_after_a_success_and_a_run_by_hand_does(
-    namespace: Namespace, shared_database: Database
-) -> None:
-    namespace.create_secret(shared_database.uri)
-    rarely: dict[str, Any] = {"schedule": "* * * * *", "minInterval": "10h"}
-    namespace.apply(schedule(query_target(board="interval"), **rarely))
-    first = namespace.until_run_ended("scores")
-    assert first["lastRun"]["result"] == "Succeeded"
-    assert first["nextScheduleTime"] == hours_after(first["lastSuccessfulTime"], 10)
-    held = namespace.until_status(
-        "scores",
-        lambda status: status if "lastMissedTime" in status else None,
-        what="a slot is passed over",
-        seconds=LONG,
-    )
-    assert (held["lastRun"]["job"], held["nextScheduleTime"]) == (first["lastRun"]["job"], first["nextScheduleTime"])
-    assert held["lastScheduleTime"] == first["lastScheduleTime"]
-    assert len(namespace.jobs("scores")) == 1
-    by_hand = namespace.run_by_hand("scores")
-    assert by_hand["lastRun"]["result"] == "Succeeded"
-    assert by_hand["nextScheduleTime"] == hours_after(by_hand["lastSuccessfulTime"], 10)
-    assert len(namespace.jobs("scores")) == 2
-
-
-def test_a_slot_starts_a_while_after_its_instant_where_ticks_are_spread(
-    namespace: Namespace, shared_database: Database, say: Callable[[str], None]
-) -> None:
-    spread = timedelta(seconds=59)
-    offset = offset_of(namespace.name, "scores", spread)
-    namespace.create_secret(shared_database.uri)
-    every_minute: dict[str, Any] = {"schedule": "* * * * *", "immediate": False, "spread": format_duration(spread)}
-    namespace.apply(schedule(query_target(board="spread"), **every_minute))
-    status = namespace.until_run_ended("scores", seconds=LONG)
-    last = status["lastRun"]
-    slot = parse_instant(last["scheduledTime"])
-    assert (slot.second, last["job"]) == (0, f"scores-{int(slot.timestamp()) // 60}")
-    job = next(each for each in namespace.jobs("scores") if each["metadata"]["name"] == last["job"])
-    late = parse_instant(job["metadata"]["creationTimestamp"]) - slot
-    say(f"a slot with {offset.seconds} s of spread: its Job was created {late.total_seconds():.0f} s after it")
-    assert offset <= late <= offset + timedelta(seconds=20)
-    assert (parse_instant(status["nextScheduleTime"]) - offset).second == 0
-
-
-def test_a_spread_as_long_as_the_time_between_slots_is_not_accepted(namespace: Namespace) -> None:
-    namespace.apply(schedule(query_target(), schedule="@hourly", spread="1h"))
-    accepted = namespace.until_status("scores", lambda status: condition_of(status, "Accepted"), what="it is judged")
-    assert (accepted["status"], accepted["reason"]) == ("False", "InvalidSchedule")
-    assert "spec.spread: " in accepted["message"]
-    assert "write less than 1h" in accepted["message"]
-    assert namespace.jobs("scores") == []
-
-
 def until_active(namespace: Namespace, is_awaited: Callable[[str], bool]) -> Object:
     """Wait until the one active run is the one that is awaited; return the status."""
 
@@ -139,7 +84,3 @@ def until_pods_are_gone(namespace: Namespace, *, job: str) -> bool:
         namespace=namespace.name,
         selector=f"batch.kubernetes.io/job-name={job}",
     )
-
-
-def hours_after(instant: str, hours: int) -> str:
-    return format_instant(parse_instant(instant) + timedelta(hours=hours))
