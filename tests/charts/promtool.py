@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from tests.cluster import debian
 from tests.cluster.cache import Step, StepCache
+from tests.cluster.errors import ClusterError
 from tests.cluster.folders import Folders
 from tests.cluster.versions import NODE_SUITE
 
@@ -18,6 +19,9 @@ def provide() -> Path:
     installed = shutil.which("promtool")
     if installed:
         return Path(installed)
+    obstacle = debian.why_not_here()
+    if obstacle:
+        raise ClusterError(f"promtool is not on PATH, and cannot be fetched because {obstacle}: install Prometheus")
     folders = Folders.from_environment()
     inputs = {"suite": NODE_SUITE, "machine": os.uname().machine}
     made = StepCache(folders.steps).build(Step(name="promtool", inputs=inputs), lambda into: _fetch(into, folders))

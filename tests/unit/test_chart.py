@@ -101,3 +101,29 @@ def test_the_schedule_of_helm_test_is_valid_and_runs_only_where_there_is_a_datab
     with_database, without = (helm_test.manifest("tested", secret=secret, key="uri")["spec"] for secret in ("db", ""))
     assert [TrendingScheduleSpec.model_validate(spec).immediate for spec in (with_database, without)] == [True, False]
     assert [spec["suspend"] for spec in (with_database, without)] == [False, True]
+
+
+class Told(helm_test.ApiServer):
+    """An API server that tells one status for ever."""
+
+    def __init__(self, status: dict[str, Any]) -> None:
+        self._status = status
+
+    def status(self, name: str) -> dict[str, Any]:
+        assert name == "tested"
+        return self._status
+
+
+def test_helm_test_says_why_a_schedule_is_not_accepted() -> None:
+    refused = Told({"conditions": [{"type": "Accepted", "status": "False", "message": "there is no such zone"}]})
+    with pytest.raises(helm_test.TestFailedError, match="tested was not accepted: there is no such zone"):
+        helm_test.wait_until_accepted(refused, "tested")
+
+
+def test_helm_test_says_why_a_run_has_failed_or_does_not_end() -> None:
+    failed = Told({"lastRun": {"result": "Failed", "message": "there is no ledger"}})
+    with pytest.raises(helm_test.TestFailedError, match="the run ended as Failed: there is no ledger"):
+        helm_test.wait_until_run(failed, "tested", seconds=0)
+    waiting = Told({"conditions": [{"type": "Progressing", "status": "True", "message": "Its pod has no node."}]})
+    with pytest.raises(helm_test.TestFailedError, match=r"did not come about within 0 s\. Its pod has no node\."):
+        helm_test.wait_until_run(waiting, "tested", seconds=0)

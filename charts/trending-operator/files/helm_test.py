@@ -86,12 +86,12 @@ class ApiServer:
             raise TestFailedError(f"the API server does not answer: {error}") from None
 
 
-def until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
-    """Ask until it is so; raises TestFailedError."""
+def until(condition: Callable[[], bool], *, seconds: float, what: str, look: Callable[[], str] = str) -> None:
+    """Ask until it is so; raises TestFailedError, which says where to look."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise TestFailedError(f"{what}: this did not come about within {seconds:.0f} s")
+            raise TestFailedError(f"{what}: this did not come about within {seconds:.0f} s. {look()}")
         time.sleep(PAUSE_SECONDS)
 
 
@@ -132,8 +132,8 @@ def condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
 
 def wait_until_accepted(api: ApiServer, name: str) -> None:
     """Wait until the controller has accepted the schedule."""
-    what = f"{name} was accepted. Is a controller running that watches this namespace? kubectl get ts {name} -o yaml"
-    until(lambda: bool(condition(api.status(name), "Accepted")), seconds=60, what=what)
+    what, look = f"a controller looks at {name}", lambda: "Does one lead that watches this namespace? Its log says so."
+    until(lambda: bool(condition(api.status(name), "Accepted")), seconds=60, what=what, look=look)
     accepted = condition(api.status(name), "Accepted")
     if accepted["status"] != "True":
         raise TestFailedError(f"{name} was not accepted: {accepted['message']}")
@@ -141,8 +141,11 @@ def wait_until_accepted(api: ApiServer, name: str) -> None:
 
 def wait_until_run(api: ApiServer, name: str, *, seconds: float) -> dict[str, Any]:
     """Wait until the schedule's run has ended; return how it went."""
-    what = f"the run of {name} ended. kubectl get jobs,pods, and describe those"
-    until(lambda: "lastRun" in api.status(name), seconds=seconds, what=what)
+
+    def progress() -> str:
+        return str(condition(api.status(name), "Progressing").get("message", "No controller has looked at it."))
+
+    until(lambda: "lastRun" in api.status(name), seconds=seconds, what=f"the run of {name} ends", look=progress)
     last: dict[str, Any] = api.status(name)["lastRun"]
     if last["result"] != "Succeeded":
         raise TestFailedError(f"the run ended as {last['result']}: {last.get('message', 'no message')}")
