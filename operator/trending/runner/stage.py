@@ -122,9 +122,6 @@ def _read_only(
     cursor = psycopg.RawCursor(connection)  # its parameter is $1, so that % is nothing special
     try:
         return cursor.execute(statement, [now] if goal.query.uses_now else None)
-    except psycopg.errors.FeatureNotSupported as error:
-        # Such as a WITH that writes: the server would say so again and again.
-        raise ConfigurationError(f"{goal.where}.query", server=error) from None
     except psycopg.errors.ReadOnlySqlTransaction as error:
         raise ConfigurationError(
             f"{goal.where}.query: a source query only reads, and this one writes", server=error
