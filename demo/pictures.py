@@ -20,12 +20,14 @@ from rich.terminal_theme import DEFAULT_TERMINAL_THEME, SVG_EXPORT_THEME, Termin
 
 from trending.api.instant import format_instant, parse_instant
 from trending.api.names import API_VERSION, KIND, RUN_CONTAINER, SCHEDULED_TIMESTAMP_ANNOTATION
-from trending.api.status import Step
+from trending.api.status import Step, StepAction
 from trending.cli.kubectl.history_view import history_view
 from trending.cli.kubectl.list_view import list_table, most_stale_first
 from trending.cli.kubectl.seen import Seen, read_schedule, see
 from trending.cli.kubectl.status_view import status_view
+from trending.cli.live_table import LiveTable
 from trending.report import Report, write_termination_message
+from trending.runner.progress import Advance
 
 NOW: Final = datetime(2026, 11, 23, 18, 23, 10, tzinfo=UTC)
 SLOT: Final = NOW.replace(minute=0, second=0)
@@ -248,6 +250,27 @@ def pod(job: dict[str, Any], *, rows: int) -> dict[str, Any]:
     }
 
 
+def active() -> LiveTable:
+    """Return a run that goes on."""
+    week, month = _key("Rewrite", "tracks-week"), _key("Rewrite", "tracks-month")
+    plays, params = _key("Refresh", "aggregate_interval_plays"), _key("Refresh", "trending_params")
+    table = LiveTable(clock=lambda: 0.0)
+    table.expects({week: 61.4, month: 118.0})
+    table.plans([plays, params, week, month])
+    for action, name, seconds in ((*plays, 12.3), (*params, 3.1)):
+        table.ends(Step(action=action, name=name, mode="Concurrent", seconds=seconds))
+    table.starts(*week, ago=45.1)
+    table.advances(
+        *week,
+        Advance(phase="building index 2 of 6", done=600_000, total=1_200_000, unit="tuples"),
+    )
+    return table
+
+
+def _key(action: StepAction, name: str) -> tuple[StepAction, str]:
+    return action, name
+
+
 def _list(width: int) -> RenderableType:
     return list_table(most_stale_first(schedules(), NOW), NOW, everywhere=True, wide=False, width=width)
 
@@ -259,6 +282,7 @@ PICTURES: Final[dict[str, tuple[str, Callable[[int], RenderableType]]]] = {
         "kubectl trending status underground -n discovery",
         lambda width: status_view(unwell(), width=width, zone=ZONE),
     ),
+    "logs": ("kubectl trending logs hourly -f", lambda _: active()),
     "history": ("kubectl trending history hourly", lambda _: history_view(well(), zone=ZONE)),
 }
 """The name of each picture, the command that it shows, and what is drawn at a width."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from trending.api.status import Step, StepAction
@@ -12,7 +13,8 @@ from trending.cli.run_lines import rows, took, where
 from trending.runner.progress import Advance
 
 if TYPE_CHECKING:  # a run in a pod draws nothing and need not wait for rich
-    from rich.console import Group, RenderableType
+    from rich.console import Group
+    from rich.text import Text
 
 _BAR: Final = 16
 """Characters."""
@@ -25,7 +27,9 @@ Key = tuple[StepAction, str]
 class LiveTable:
     """Shows of each step how it goes or went: phase, bar and what is left of the time that it usually takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` tells seconds."""
+        self._clock = clock
         self._steps: dict[Key, Step | None] = {}
         self._begun: dict[Key, float] = {}
         self._expected: Mapping[Key, float] = {}
@@ -50,7 +54,7 @@ class LiveTable:
         """Let its clock run, which began so many seconds ago."""
         with self._lock:
             self._steps.setdefault((action, name), None)
-            self._begun[action, name] = time.monotonic() - ago
+            self._begun[action, name] = self._clock() - ago
 
     def advances(self, action: StepAction, name: str, advance: Advance) -> None:
         """Show where it is."""
@@ -58,7 +62,7 @@ class LiveTable:
             self._newest = (action, name)
             self._advances[action, name] = advance
             # What several targets share is read before the first of them starts.
-            self._begun.setdefault((action, name), time.monotonic())
+            self._begun.setdefault((action, name), self._clock())
 
     def says(self, text: str) -> None:
         """Show it below."""
@@ -73,61 +77,58 @@ class LiveTable:
             self._said = ""
 
     def __rich__(self) -> Group:
+        from rich.cells import cell_len
         from rich.console import Group
-        from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, show_header=False, pad_edge=False, expand=True)
-        table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis")
-        table.add_column(no_wrap=True, justify="right")
         with self._lock:
-            lines = [self._line(key, step) for key, step in self._steps.items()]
-            said = [Text(f"   {self._said}", "yellow")] if self._said else []
-        # A bar gives way to words otherwise.
-        table.add_column(width=_BAR if any(line[3] for line in lines) else 0)
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+            width = max((cell_len(_label(key)) for key in self._steps), default=0)
+            lines = [line for key, step in self._steps.items() for line in self._lines(key, step, width)]
+            if self._said:
+                lines.append(Text(f"   {self._said}", "yellow"))
         for line in lines:
-            table.add_row(*line)
-        return Group(table, *said)
+            line.no_wrap, line.overflow = True, "ellipsis"
+        return Group(*lines)
 
-    def _line(self, key: Key, step: Step | None) -> tuple[RenderableType, ...]:
-        label = f"{key[0].lower()} {_escaped(key[1])}"
-        if step and step.seconds is not None:
-            after = self._advances.get(key) if key == self._newest else None
-            words = [word for word in (rows(step), f"[dim]{_escaped(where(after))}[/]" if after else "") if word]
-            return "[green]✓[/]", label, took(step), "", " · ".join(words)
-        if step:
-            return "[red]✗[/]", label, "", "", ""
-        if key not in self._begun:
-            usual = f"[dim]usually {self._expected[key]:.0f} s[/]" if self._expected.get(key, 0) >= _SHORT else ""
-            return "[dim]·[/]", f"[dim]{label}[/]", "", "", usual
-        seconds = time.monotonic() - self._begun[key]
-        return "[cyan]▸[/]", f"[bold]{label}[/]", f"{seconds:.1f} s", self._bar(key, seconds), self._words(key, seconds)
+    def _lines(self, key: Key, step: Step | None, width: int) -> Iterator[Text]:
+        """Yield a step's line, and below it where the step is: the terminal may be narrow."""
+        from rich.cells import set_cell_size
+        from rich.text import Text
 
-    def _bar(self, key: Key, seconds: float) -> RenderableType:
-        """Return the share of the time that it usually takes, else of what the server counts."""
-        from rich.progress_bar import ProgressBar
-
-        expected, advance = self._expected.get(key), self._advances.get(key)
-        if expected and max(seconds, expected) >= _SHORT:
-            return ProgressBar(total=expected, completed=min(seconds, expected), width=_BAR)
-        if advance and advance.done is not None and advance.total:
-            return ProgressBar(total=advance.total, completed=min(advance.done, advance.total), width=_BAR)
-        return ""
-
-    def _words(self, key: Key, seconds: float) -> str:
-        expected, advance = self._expected.get(key), self._advances.get(key)
-        words = []
-        if expected and max(seconds, expected) >= _SHORT:
-            left = expected - seconds
-            words.append(f"about {left:.0f} s left" if left > 0 else f"longer than the usual {expected:.0f} s")
+        label = set_cell_size(_label(key), width)
+        advance = self._advances.get(key)
+        if step is not None:
+            mark = ("✓", "green") if step.seconds is not None else ("✗", "red")
+            yield Text.assemble(mark, f"  {label}  {took(step):>8}  {rows(step)}")
+            advance = advance if key == self._newest else None
+        elif key in self._begun:
+            seconds = self._clock() - self._begun[key]
+            time_ = f"{seconds:.1f} s"
+            yield Text.assemble(("▸", "cyan"), "  ", (label, "bold"), f"  {time_:>8}  ", *self._bar(key, seconds))
+        else:
+            usual = f"{'':>10}usually {self._expected[key]:.0f} s" if self._expected.get(key, 0) >= _SHORT else ""
+            yield Text(f"·  {label}  {usual}", "dim")
         if advance:
-            words.append(_escaped(where(advance)))
-        return " · ".join(words)
+            yield Text(f"     {where(advance)}", "dim")
+
+    def _bar(self, key: Key, seconds: float) -> Iterator[tuple[str, str]]:
+        """Yield the share of the time that a step usually takes, else of what the server counts."""
+        expected, advance = self._expected.get(key), self._advances.get(key)
+        if expected and max(seconds, expected) >= _SHORT:
+            yield from _drawn(seconds / expected)
+            left = expected - seconds
+            words = f"about {ceil(left)} s left" if left > 0 else f"longer than the usual {expected:.0f} s"
+            yield f"  {words}", ""
+        elif advance and advance.done is not None and advance.total:
+            yield from _drawn(advance.done / advance.total)
 
 
-def _escaped(text: str) -> str:
-    from rich.markup import escape
+def _drawn(share: float) -> Iterator[tuple[str, str]]:
+    """Yield a bar that is read without colours, too."""
+    done = round(_BAR * min(1.0, share))
+    yield "━" * done, "cyan"
+    yield "─" * (_BAR - done), "dim"
 
-    return escape(text)
+
+def _label(key: Key) -> str:
+    return f"{key[0].lower()} {key[1]}"

@@ -38,13 +38,20 @@ class Ended:
 async def follow(cluster: Cluster, job: str, view: LogView) -> Ended:
     """Show the logs of a Job's pods until it has finished, then return how.
 
-    What is waited for meanwhile is a remark to the view. Raises ClickException where the Job is deleted.
+    What is waited for meanwhile is a remark to the view. Raises ClickException where the Job is deleted before a pod of
+    it has ended; afterwards its end is that pod's.
     """
     shown: set[str] = set()
     exit_code: int | None = None
     said = ""
+    found: Job | None = None
     while True:
-        found = Job.from_object(await _job(cluster, job))
+        try:
+            found = Job.from_object(await _job(cluster, job))
+        except click.ClickException:
+            if found is None or exit_code is None:
+                raise
+            return Ended(job=found, exit_code=exit_code)
         pods = by_age(await cluster.pods_of_job(cluster.namespace, found.uid))
         left = [pod for pod in pods if _name(pod) not in shown]
         if ready := next((pod for pod in left if has_begun(pod)), None):
