@@ -1,8 +1,7 @@
 """The API server, in the few calls that the controller makes, on JSON objects.
 
 Built on the Kubernetes client's transport (configuration, TLS, tokens, connection pool) without its model classes:
-reading ten thousand Jobs
-into those costs a hundred times what the ten fields that matter do.
+reading ten thousand Jobs into those costs a hundred times what the ten fields that matter do.
 """
 
 import json

@@ -1,8 +1,7 @@
 """One pass over a schedule: observe, decide, act, write the status; in that order and in this one place.
 
-Whatever dies when, the next pass comes right: a Job's name is the lock of its slot, a status write is refused when
-the object has changed
-since it was read, an event's name is made of what it says.
+Whatever dies when, the next pass comes right: a Job's name is the lock of its slot, a status write is refused when the
+object has changed since it was read, an event's name is made of what it says.
 """
 
 import logging

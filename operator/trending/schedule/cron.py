@@ -1,8 +1,7 @@
 """Cron expressions, read exactly as Kubernetes reads them: robfig/cron v3, `ParseStandard` (parser.go).
 
 An expression becomes five bit sets, as there. What robfig accepts is accepted (`?`, `+5`, `1,,2`, `*/100`), what it
-rejects is
-rejected (a sixth field, day of week 7), in our own words.
+rejects is rejected (a sixth field, day of week 7), in our own words.
 """
 
 import re

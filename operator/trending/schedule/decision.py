@@ -1,10 +1,8 @@
 """The decision: a schedule, its Jobs and the time -> what to do now, and why.
 
-One pure function decides; the controller carries out and `trending explain` prints. The contract is CronJob's
-wherever a field is
-shared (kubernetes/pkg/controller/cronjob), and says more where that is silent: slots before an edit or during a
-suspension are not
-caught up, a run by hand goes first.
+One pure function decides; the controller carries out and `trending explain` prints. The contract is CronJob's wherever
+a field is shared (kubernetes/pkg/controller/cronjob), and says more where that is silent: slots before an edit or
+during a suspension are not caught up, a run by hand goes first.
 """
 
 from collections.abc import Sequence
@@ -32,10 +30,9 @@ __all__ = ["Decision", "Event", "Progress", "Refusal", "decide", "is_caught_up",
 def decide(schedule: Schedule, jobs: Sequence[Job], now: datetime, *, refusal: Refusal | None = None) -> Decision:
     """Decide what to do with a schedule at an instant (UTC).
 
-    `jobs` are those that carry the operator's labels for this schedule, of whatever owner. `refusal` is why others
-    than this
-    function do not accept the schedule, such as an unknown preset. Raises nothing: an invalid schedule is a decision
-    too.
+    `jobs` are those that carry the operator's labels for this schedule, of whatever owner. `refusal` is why others than
+    this function do not accept the schedule, such as an unknown preset. Raises nothing: an invalid schedule is a
+    decision too.
     """
     owned = [job for job in jobs if job.owner == schedule.uid]
     progress = _progress(schedule, owned, now)

@@ -1,10 +1,9 @@
 """Slots: the instants at which a schedule fires.
 
 All arithmetic is in seconds since the epoch; local time is looked at, never compared (Python's == between ambiguous
-local times
-is False). The search is robfig/cron v3's `SpecSchedule.Next` (spec.go) step by step, with Go's rules for local times
-that a change of
-daylight saving skips or repeats, so that a slot is the one that a CronJob of the same schedule would have.
+local times is False). The search is robfig/cron v3's `SpecSchedule.Next` (spec.go) step by step, with Go's rules for
+local times that a change of daylight saving skips or repeats, so that a slot is the one that a CronJob of the same
+schedule would have.
 """
 
 from collections.abc import Iterator
@@ -95,8 +94,7 @@ class CronSlots:
         """Return the newest slot in (after, until]; None where there is none.
 
         Found by stepping back from `until` in growing steps and halving what is left: some dozen steps however uneven
-        the
-        expression and however long ago `after` is.
+        the expression and however long ago `after` is.
         """
         end = int(until.timestamp() // 1)
         start = int(after.timestamp() // 1)
