@@ -203,9 +203,10 @@ class FakeKube(Kube):
         """Have a Job have this pod, and no other."""
         self._pods[self._jobs["default", name]["metadata"]["uid"]] = [_copy(body)]
 
-    def warn(self, uid: str, message: str) -> None:
+    def warn(self, uid: str, reason: str, message: str) -> None:
         """Have a warning on the object of that uid, as other controllers send them."""
-        self._warnings.setdefault(uid, []).append({"message": message, "lastTimestamp": format_instant(self._clock())})
+        event = {"reason": reason, "message": message, "lastTimestamp": format_instant(self._clock())}
+        self._warnings.setdefault(uid, []).append(event)
 
     def succeed(self, name: str, *, data: datetime | None = None, targets: tuple[str, ...] = ("week",)) -> None:
         """End a Job well, with the report that its data are of now, or of `data`."""

@@ -93,17 +93,35 @@ async def test_a_pod_that_is_only_slow_is_not_written_about(world: World) -> Non
 
 async def test_a_pod_of_which_only_events_say_what_is_wrong_is_told_by_them(world: World) -> None:
     world.kube.show_pod(JOB, waiting("ContainerCreating"))
-    world.kube.warn("p1", 'MountVolume.SetUp failed for volume "trending" : object not registered')
+    world.kube.warn("p1", "FailedMount", 'MountVolume.SetUp failed for volume "trending" : object not registered')
     await world.look("09:00:10")
     assert message(world).endswith(
         'its pod does not start: MountVolume.SetUp failed for volume "trending" : object not registered.'
     )
 
 
+async def test_a_warning_that_is_over_is_not_told(world: World) -> None:
+    world.kube.warn("p1", "FailedMount", "not yet")
+    await world.look("09:05")
+    world.kube.show_pod(JOB, waiting("ContainerCreating"))
+    world.kube.warn("p1", "FailedScheduling", "0/1 nodes are available")
+    await world.look("09:05:02")
+    await world.look("09:06")
+    assert message(world) == f"Job {JOB} waits for its pod to run."
+    world.kube.show_pod(JOB, pod(condition("Ready", "True"), phase="Running", state={"running": {}}))
+    world.kube.warn("p1", "FailedMount", "again")
+    looks = len(world.kube.looks)
+    await world.look("09:07")
+    assert message(world) == f"Job {JOB} waits for its pod to run."
+    assert [look.split()[0] for look in world.kube.looks[looks:]] == ["pods"], "the Job is about to say that it runs"
+
+
 async def test_a_job_for_which_no_pod_may_be_made_is_told_with_the_quota(world: World) -> None:
     uid = (await world.kube.get_job("default", JOB))["metadata"]["uid"]
     world.kube.warn(
-        uid, 'Error creating: pods "x" is forbidden: exceeded quota: small, requested: pods=1, limited: pods=0'
+        uid,
+        "FailedCreate",
+        'Error creating: pods "x" is forbidden: exceeded quota: small, requested: pods=1, limited: pods=0',
     )
     await world.look("09:00:10")
     assert message(world).endswith(
@@ -168,7 +186,7 @@ async def test_a_controller_that_starts_anew_keeps_what_was_told_until_it_has_lo
     assert message(world) == f"Job {JOB} waits for its pod to run.", "it has looked, and nothing is wrong any more"
 
 
-@pytest.mark.parametrize("error", [refusal(403, "not allowed"), TimeoutError()])
+@pytest.mark.parametrize("error", [refusal(403, "not allowed"), TimeoutError(), KeyError("name")])
 async def test_pods_that_cannot_be_looked_at_hold_nothing_up(
     world: World, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,8 +5,10 @@ states. Those that change while nothing does, such as ErrImagePull and ImagePull
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
+from trending.api.instant import parse_instant
 from trending.api.names import RUN_CONTAINER
 from trending.report import read_termination_message
 
@@ -76,6 +78,22 @@ def why_not_running(pod: Pod) -> str | None:
         # The kubelet gives a reason; the node lifecycle controller, which says it of all pods of a lost node, does not.
         return f"its pod runs on node {_node(pod)}, which does not answer"
     return None
+
+
+def is_being_made(pod: Pod) -> bool:
+    """Tell whether a node has taken a pod and its container does not run yet."""
+    placed = "nodeName" in (pod.get("spec") or {})
+    return placed and "running" not in (_container(pod).get("state") or {})
+
+
+def newest_warning(events: Sequence[Mapping[str, Any]], *, since: datetime | None = None) -> str | None:
+    """Return what the newest of some events says, on one line; None where there is none since then."""
+    dated = [(str(event.get("lastTimestamp") or event.get("firstTimestamp") or ""), event) for event in events]
+    recent = [pair for pair in dated if since is None or (pair[0] and parse_instant(pair[0]) >= since)]
+    if not recent:
+        return None
+    _, newest = max(recent, key=lambda pair: pair[0])
+    return _quote(newest.get("message")) or None
 
 
 def how_it_ended(pod: Pod) -> str:

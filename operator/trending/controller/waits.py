@@ -10,11 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-import aiohttp
-from kubernetes.aio.client.exceptions import ApiException
-
 from trending.controller.kube import Kube
-from trending.controller.pods import by_age, has_ended, how_it_ended, why_not_running, why_refused
+from trending.controller.pods import (
+    Pod,
+    by_age,
+    has_ended,
+    how_it_ended,
+    is_being_made,
+    newest_warning,
+    why_not_running,
+    why_refused,
+)
 from trending.controller.store import Key
 from trending.schedule.observed import Job
 
@@ -22,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 _FIRST_LOOK: Final = timedelta(seconds=10)
 _LONGEST: Final = timedelta(seconds=45)
+_REPEATED: Final = timedelta(minutes=5)
+"""The kubelet repeats a warning more often than that."""
 _APART: Final = timedelta(milliseconds=25)
 """Between two looks: a thousand runs that begin in the same minute and wait for nodes are looked at one by one."""
 
@@ -69,9 +77,9 @@ class Waits:
             wait = self._waits[key] = _Wait(uid=job.uid, failed=job.failed, since=now, look=now + _FIRST_LOOK)
         if now >= wait.look and self._has_turn(wait, now):
             try:
-                wait.told = await self._why(job)
-            except (ApiException, aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
-                _log.debug("%s/%s: its pods cannot be looked at: %s", job.namespace, job.name, error)
+                wait.told = await self._why(job, now)
+            except Exception as error:  # noqa: BLE001 (no run shall wait for a sentence, whatever keeps it from being said)
+                _log.info("%s/%s: its pods cannot be looked at: %r", job.namespace, job.name, error)
             wait.look, wait.in_turn = now + min(_LONGEST, max(_FIRST_LOOK, now - wait.since)), False
         return wait.look
 
@@ -84,25 +92,25 @@ class Waits:
         wait.look, wait.in_turn = turn, turn > now
         return turn == now
 
-    async def _why(self, job: Job) -> str:
+    async def _why(self, job: Job, now: datetime) -> str:
         if job.suspended:
             return "the Job itself is suspended, by somebody else or by a queue of Jobs"
         pods = by_age(await self._kube.pods_of_job(job.namespace, job.uid))
         alive = [pod for pod in pods if not has_ended(pod)]
         if alive:
-            told = why_not_running(alive[-1])
-            if told is None and (warning := await self._warning(job, alive[-1]["metadata"]["uid"])):
-                told = f"its pod does not start: {warning}"
-            return told or ""
+            return why_not_running(alive[-1]) or await self._why_not_starting(job, alive[-1], now)
         if pods:
             return f"another attempt follows the last one: {how_it_ended(pods[-1])}"
-        refused = await self._warning(job, job.uid)
+        warnings = await self._kube.warnings(job.namespace, job.uid)
+        refused = newest_warning([event for event in warnings if event.get("reason") == "FailedCreate"])
         return why_refused(refused) if refused else ""
 
-    async def _warning(self, job: Job, uid: str) -> str | None:
-        """Return the newest warning on an object, on one line: where no status says what is wrong, events may."""
-        events = await self._kube.warnings(job.namespace, uid)
-        newest = max(
-            events, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""), default={}
-        )
-        return " ".join(str(newest.get("message") or "").split()).rstrip(".") or None
+    async def _why_not_starting(self, job: Job, pod: Pod, now: datetime) -> str:
+        """Return what the node warns of while it makes a pod: of volumes and networks no status tells."""
+        if not is_being_made(pod):
+            return ""
+        warnings = await self._kube.warnings(job.namespace, pod["metadata"]["uid"])
+        # What is older is over, and that it could not be scheduled is too.
+        said = [event for event in warnings if event.get("reason") != "FailedScheduling"]
+        warning = newest_warning(said, since=now - _REPEATED)
+        return f"its pod does not start: {warning}" if warning else ""
