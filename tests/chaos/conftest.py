@@ -23,3 +23,16 @@ def plane() -> Iterator[ControlPlane]:
             yield started
     except ClusterError as error:
         pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def bare() -> Iterator[ControlPlane]:
+    """An API server without any controller of Kubernetes' own: Jobs stay as a test leaves them.
+
+    It is shared by tests that keep to namespaces of theirs.
+    """
+    try:
+        with control_plane(controllers=()) as started:
+            yield started
+    except ClusterError as error:
+        pytest.fail(str(error), pytrace=False)

@@ -244,6 +244,23 @@ async def test_a_leader_whose_lease_is_taken_or_deleted_by_hand_stops_at_its_nex
 
 
 @virtual
+async def test_a_lease_that_the_chart_made_with_nothing_in_it_is_taken_and_stays_when_it_is_applied_again(
+    server: FakeKube,
+) -> None:
+    body: JsonObject = {"metadata": {"namespace": "trending-system", "name": "trending-operator"}}
+    await server.create_lease(body)
+    first = Candidate(server, "a")
+    await asyncio.sleep(1)
+    assert first.leadership.holds()
+    lease_of(server)["metadata"]["labels"] = {"app.kubernetes.io/version": "2"}
+    server._versioned(lease_of(server))
+    await asyncio.sleep(60)
+    assert first.leadership.holds()
+    assert len(first.terms) == 1
+    assert lease_of(server)["metadata"]["labels"] == {"app.kubernetes.io/version": "2"}
+
+
+@virtual
 async def test_two_that_come_at_once_make_one_leader(server: FakeKube) -> None:
     candidates = [Candidate(server, name) for name in "abc"]
     for candidate in candidates:

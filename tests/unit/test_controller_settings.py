@@ -50,3 +50,8 @@ def test_namespaces_are_read_from_a_list_with_commas(value: str, read: tuple[str
 def test_what_is_wrong_is_said_with_the_variable_and_what_to_write(wrong: dict[str, str], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         Settings.from_environment(IMAGE | wrong)
+
+
+def test_two_that_are_not_told_their_names_are_two_in_the_election() -> None:
+    environment = IMAGE | {"TRENDING_LEADER_ELECTION": "true", "POD_NAMESPACE": "n"}
+    assert len({Settings.from_environment(environment).instance for _ in range(2)}) == 2

@@ -144,7 +144,7 @@ class Leadership:
     async def _take(self) -> bool:
         """Take the Lease where it is free; False where it is not."""
         lease = await self._read()
-        spec = (lease or {}).get("spec") or {}
+        spec = _spec_of(lease or {})
         if spec != self._seen:
             if (holder := spec.get("holderIdentity")) and holder != (self._seen or {}).get("holderIdentity"):
                 _log.info("%s leads, by the Lease %s", holder, self._where)
@@ -184,24 +184,24 @@ class Leadership:
         """Renew the Lease; False where it turns out to be another's, or gone."""
         sent = self._clock()
         try:
-            answer = await self._kube.replace_lease({**self._lease, "spec": self._spec(self._lease["spec"])})
+            answer = await self._kube.replace_lease({**self._lease, "spec": self._spec(_spec_of(self._lease))})
         except ApiException as error:
             if error.status not in (_CONFLICT, _NOT_FOUND):
                 raise
             # Perhaps a renewal of our own, the answer to which was lost.
             lease = await self._read()
-            if lease is None or lease["spec"].get("holderIdentity") != self.identity:
+            if lease is None or _spec_of(lease).get("holderIdentity") != self.identity:
                 self._valid_until = _NEVER
                 return False
             sent = self._clock()
-            answer = await self._kube.replace_lease({**lease, "spec": self._spec(lease["spec"])})
+            answer = await self._kube.replace_lease({**lease, "spec": self._spec(_spec_of(lease))})
         self._keep(answer, sent)
         return True
 
     async def _give_back(self) -> bool:
         lease = await self._read()
-        if lease is not None and lease["spec"].get("holderIdentity") == self.identity:
-            spec = {key: value for key, value in lease["spec"].items() if key != "holderIdentity"}
+        if lease is not None and _spec_of(lease).get("holderIdentity") == self.identity:
+            spec = {key: value for key, value in _spec_of(lease).items() if key != "holderIdentity"}
             await self._kube.replace_lease({**lease, "spec": spec})
         return True
 
@@ -228,3 +228,8 @@ class Leadership:
         if old.get("holderIdentity") != self.identity:
             spec |= {"acquireTime": now, "leaseTransitions": (old.get("leaseTransitions") or 0) + bool(old)}
         return spec
+
+
+def _spec_of(lease: JsonObject) -> JsonObject:
+    """Return a Lease's spec, which one that the chart has just made does not have."""
+    return lease.get("spec") or {}

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
-from uuid import uuid4
 
 import aiohttp
 from kubernetes.aio.client.exceptions import ApiException
@@ -65,8 +64,7 @@ class Operator:
         Raises NotReadyError where the API server does not answer, the resource is not installed or the service
         account may not read.
         """
-        # A container that is started anew in the same pod is another candidate.
-        identity = f"{self.settings.instance}_{uuid4().hex[:8]}"
+        identity = self.settings.instance
         kube = self._kube = await Kube.connect(who=identity)
         kube.answered, kube.wrote = self.metrics.observe_request, self.metrics.observe_write
         self.metrics.observe_queue(lambda: self._scheduler.depth if self._scheduler else 0)

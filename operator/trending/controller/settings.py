@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, cast, get_args
+from uuid import uuid4
 
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """As Kubernetes names them (RFC 1123)."""
@@ -21,7 +22,10 @@ class Settings:
     run_image_pull_policy: PullPolicy = "IfNotPresent"
     """How nodes get it: TRENDING_RUN_IMAGE_PULL_POLICY."""
     instance: str = "trending-operator"
-    """Which controller reports an event: the pod's name, POD_NAME."""
+    """Which controller this is, in events and in the election: the pod's name, POD_NAME.
+
+    A container that is started anew in its pod goes on with the Lease of the one before it, which is gone for certain.
+    """
     health_port: int = 8080
     """Where /healthz and /readyz answer: TRENDING_HEALTH_PORT."""
     metrics_port: int = 8081
@@ -56,7 +60,8 @@ class Settings:
         return cls(
             run_image=image,
             run_image_pull_policy=cast("PullPolicy", policy),
-            instance=environment.get("POD_NAME") or cls.instance,
+            instance=environment.get("POD_NAME")
+            or (f"{cls.instance}-{uuid4().hex[:8]}" if leader_election else cls.instance),
             health_port=int(environment.get("TRENDING_HEALTH_PORT") or cls.health_port),
             metrics_port=int(environment.get("TRENDING_METRICS_PORT") or cls.metrics_port),
             watch_namespaces=_namespaces(environment.get("TRENDING_WATCH_NAMESPACES", "")),
