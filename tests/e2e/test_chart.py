@@ -197,6 +197,13 @@ def test_a_value_that_cannot_be_is_refused_with_a_sentence(helm: Path, setting: 
         render(helm, setting)
 
 
+def test_a_tag_that_yaml_has_read_as_a_number_is_refused(helm: Path, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("image: {tag: 1.10}\n", encoding="utf-8")
+    with pytest.raises(rendering.RenderError, match=re.escape("at '/image/tag': got number, want string or integer")):
+        rendering.render(helm, f"--values={values}")
+
+
 def test_the_crd_reaches_the_cluster_as_the_models_say_and_is_kept(helm: Path) -> None:
     crd = only(render(helm), "CustomResourceDefinition")
     assert crd["spec"] == build_crd()["spec"]
