@@ -200,7 +200,7 @@ def test_a_value_that_cannot_be_is_refused_with_a_sentence(helm: Path, setting: 
 def test_a_tag_that_yaml_has_read_as_a_number_is_refused(helm: Path, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text("image: {tag: 1.10}\n", encoding="utf-8")
-    with pytest.raises(rendering.RenderError, match=re.escape("at '/image/tag': got number, want string or integer")):
+    with pytest.raises(rendering.RenderError, match=re.escape("at '/image/tag': got number, want integer or string")):
         rendering.render(helm, f"--values={values}")
 
 
