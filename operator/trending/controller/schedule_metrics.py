@@ -22,7 +22,8 @@ Sample = tuple[str, Labels, float]
 """What is added to the family's name, labels besides namespace and schedule, value."""
 Counted = tuple[Schedule, Tally]
 
-_LINES: Final = 2_000
+_SCHEDULES: Final = 50
+"""Of so many schedules the lines are yielded together."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,36 +46,38 @@ class ScheduleMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield each family as the client library has it."""
-        counted = self._counted()
-        for family in FAMILIES:
-            metric = Metric(family.name, family.help, family.kind)
-            for schedule, tally in counted:
-                here = {"namespace": schedule.namespace, "schedule": schedule.name}
+        metrics = [(family, Metric(family.name, family.help, family.kind)) for family in FAMILIES]
+        for schedule, tally in self._counted():
+            here = {"namespace": schedule.namespace, "schedule": schedule.name}
+            for family, metric in metrics:
                 for suffix, labels, value in family.samples(schedule, tally):
                     metric.add_sample(f"{family.name}{suffix}", {**here, **dict(labels)}, value)
-            yield metric
+        yield from (metric for _, metric in metrics)
 
     def text(self) -> Iterator[str]:
-        """Yield the same in Prometheus' text format, some thousand lines at a time."""
-        counted = self._counted()
-        for family in FAMILIES:
-            yield _head(family)
-            lines: list[str] = []
-            for schedule, tally in counted:
-                # No name of these needs an escape: the API server sees to that.
-                here = f'namespace="{schedule.namespace}",schedule="{schedule.name}"'
+        """Yield the same in Prometheus' text format, some thousand lines at a time.
+
+        The store makes each schedule anew for this, so that all are gone through once, and their lines put together.
+        """
+        pages: list[list[str]] = [[] for _ in FAMILIES]
+        for schedule, tally in self._counted():
+            # No name of these needs an escape: the API server sees to that.
+            here = f'namespace="{schedule.namespace}",schedule="{schedule.name}"'
+            for family, page in zip(FAMILIES, pages, strict=True):
+                lines = []
                 for suffix, labels, value in family.samples(schedule, tally):
                     more = "".join([f',{key}="{text}"' for key, text in labels])
                     lines.append(f"{family.name}{suffix}{{{here}{more}}} {value}\n")
-                if len(lines) >= _LINES:
-                    yield "".join(lines)
-                    lines.clear()
-            yield "".join(lines)
+                page.append("".join(lines))
+        for family, page in zip(FAMILIES, pages, strict=True):
+            yield _head(family)
+            for first in range(0, len(page), _SCHEDULES):
+                yield "".join(page[first : first + _SCHEDULES])
+            page.clear()
 
-    def _counted(self) -> list[Counted]:
-        schedules = self._store.schedules() if self._decides() else []
-        schedules.sort(key=lambda schedule: (schedule.namespace, schedule.name))
-        return [(schedule, self._tallies.peek(schedule)) for schedule in schedules]
+    def _counted(self) -> Iterator[Counted]:
+        for schedule in self._store.schedules() if self._decides() else ():
+            yield schedule, self._tallies.peek(schedule)
 
 
 def _head(family: Family) -> str:

@@ -8,13 +8,16 @@ and etcd always did.
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from trending.api.names import SCHEDULE_LABEL
+from trending.controller.shelf import Key, Shelf
 from trending.schedule.observed import Job, Schedule
+
+__all__ = ["Key", "Store"]
 
 _log = logging.getLogger(__name__)
 
@@ -22,19 +25,12 @@ _FOR_GOOD: Final = sys.maxsize
 """Newer than any resource version: what was deleted by ourselves, or is found to be gone, has no newer word."""
 
 
-class Key(NamedTuple):
-    """What names an object: namespace and name."""
-
-    namespace: str
-    name: str
-
-
 class Store:
     """Schedules by key, and Jobs by the key of the schedule that their label names."""
 
     def __init__(self, *, changed: Callable[[Key], None]) -> None:
         self._changed = changed
-        self._schedules: dict[Key, tuple[int, Schedule]] = {}
+        self._schedules = Shelf()
         self._jobs: dict[Key, dict[str, tuple[int, Job]]] = {}
         self._gone_schedules: dict[str, int] = {}
         self._gone_jobs: dict[str, int] = {}
@@ -44,16 +40,15 @@ class Store:
 
     def schedule(self, key: Key) -> Schedule | None:
         """Return a schedule; None where there is none."""
-        held = self._schedules.get(key)
-        return held[1] if held else None
+        return self._schedules.get(key)
 
     def keys(self) -> list[Key]:
         """Return the keys of all schedules."""
-        return list(self._schedules)
+        return self._schedules.keys()
 
-    def schedules(self) -> list[Schedule]:
-        """Return all schedules; a thread may ask."""
-        return [schedule for _, schedule in list(self._schedules.values())]
+    def schedules(self) -> Iterator[Schedule]:
+        """Yield all schedules in the order of their keys, made anew one after another; a thread may ask."""
+        return self._schedules.each()
 
     def jobs(self, key: Key) -> list[Job]:
         """Return the Jobs that carry a schedule's label, of whatever owner."""
@@ -62,26 +57,23 @@ class Store:
     def put_schedule(self, body: Mapping[str, Any]) -> None:
         """Take up a schedule as read; one that is older than what is known is passed over."""
         key, version = _key(body), _version(body)
-        known = self._schedules.get(key)
-        if (known and known[0] >= version) or version <= self._gone_schedules.get(_uid(body), -1):
+        if self._schedules.version(key) >= version or version <= self._gone_schedules.get(_uid(body), -1):
             return
         try:
-            schedule = Schedule.from_object(body)
+            self._schedules.put(key, version, body)
         except ValidationError as error:
             # The API server checks the same rules, so this is an object of another version of the operator.
             _log.error("%s/%s is passed over, since this version cannot read it: %s", key.namespace, key.name, error)
-            self._schedules.pop(key, None)
             return
-        self._schedules[key] = (version, schedule)
         self._changed(key)
 
     def remove_schedule(self, key: Key, *, uid: str | None = None, version: int | None = None) -> None:
         """Forget a schedule that is gone: the one of that uid, if told, at that resource version, if told."""
-        known = self._schedules.get(key)
-        if uid is None and known:
-            uid = known[1].uid
-        if known and known[1].uid == uid:
-            del self._schedules[key]
+        known = self._schedules.uid(key)
+        if uid is None:
+            uid = known
+        if known is not None and known == uid:
+            self._schedules.discard(key)
         if uid:
             self._gone_schedules[uid] = _FOR_GOOD if version is None else version
 
@@ -119,9 +111,9 @@ class Store:
 
         Where the list is of one namespace, those of the others stay.
         """
-        gone = {key for key in self._schedules if namespace in (None, key.namespace)} - set(listed)
-        for key in [key for key in gone if self._schedules[key][0] <= version]:
-            del self._schedules[key]
+        gone = {key for key in self.keys() if namespace in (None, key.namespace)} - set(listed)
+        for key in [key for key in gone if self._schedules.version(key) <= version]:
+            self._schedules.discard(key)
 
     def keep_jobs(self, listed: Iterable[str], version: int, *, namespace: str | None = None) -> None:
         """Forget Jobs whose uid a list of that resource version does not hold and that are not newer than it.
