@@ -157,3 +157,25 @@ def test_a_terminal_is_drawn_the_steps_from_the_same_lines(capsys: pytest.Captur
     assert view.report is None
     view.line(report().model_dump_json(by_alias=True, exclude_none=True))
     assert view.report == report()
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "said"),
+    [(0, "its pod has ended"), (2, "its pod has ended"), (1, "waiting for its next pod to be made")],
+)
+def test_a_next_attempt_is_awaited_only_where_there_will_be_one(
+    server: ApiServer, capsys: pytest.CaptureFixture[str], exit_code: int, said: str
+) -> None:
+    job = job_body("hourly-1", uid="uid-of-hourly-1")
+    server.jobs.append(job)
+    add_pod(server, job, log_of(capsys), exitCode=exit_code)
+    looks = iter([None, None])
+
+    def meanwhile(body: dict[str, Any]) -> None:
+        if body is job and next(looks, job) is job:
+            job["status"] = {
+                "conditions": [{"type": "Complete", "status": "True", "lastTransitionTime": "2026-11-23T09:03:00Z"}]
+            }
+
+    server.meanwhile = meanwhile
+    assert f"Job hourly-1: {said}" in call("logs", "hourly", "-f", "--job", "hourly-1").stderr

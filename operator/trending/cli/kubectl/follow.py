@@ -22,6 +22,8 @@ _BREAKS: Final = 5
 """How often a log is opened again after its connection broke."""
 _GRACE: Final = 10
 """Looks after the end of a log until the kubelet must have told how its container ended."""
+_LAST: Final = (0, 2)
+"""Exit codes after which there is no further attempt: done, and what another would not mend."""
 _NOT_FOUND: Final = 404
 _BAD_REQUEST: Final = 400
 
@@ -61,7 +63,7 @@ async def follow(cluster: Cluster, job: str, view: LogView) -> Ended:
             continue
         if found.finished:
             return Ended(job=found, exit_code=exit_code)
-        if said != (waited_for := _waited_for(job, left, attempts=len(shown))):
+        if said != (waited_for := _waited_for(job, left, exit_code, attempts=len(shown))):
             said = waited_for
             view.remark(said)
         await asyncio.sleep(_EVERY)
@@ -142,7 +144,9 @@ async def _job(cluster: Cluster, name: str) -> dict[str, Any]:
         raise click.ClickException(f"there is no Job {name} in namespace {cluster.namespace} (any more)") from None
 
 
-def _waited_for(job: str, pods: list[Mapping[str, Any]], *, attempts: int) -> str:
+def _waited_for(job: str, pods: list[Mapping[str, Any]], exit_code: int | None, *, attempts: int) -> str:
+    if not pods and exit_code in _LAST:
+        return f"Job {job}: its pod has ended"
     again = f" after {attempts} attempt{'s' if attempts > 1 else ''}" if attempts else ""
     if not pods:
         return f"Job {job}: waiting for its {'next pod' if attempts else 'pod'} to be made{again}"

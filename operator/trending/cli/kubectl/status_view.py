@@ -21,6 +21,8 @@ from trending.cli.kubectl.times import human_age, local_time, localized
 _WIDE: Final = 72
 _LONG_BAR, _SHORT_BAR = 20, 10
 _SHOWN_RUNS: Final = 3
+_LONG: Final = timedelta(days=2)
+"""From here on a span is told in days."""
 _INDENT: Final = (0, 0, 0, 2)
 _GOOD, _BAD, _WARN, _IDLE = ("✓", "green"), ("✗", "red"), ("!", "yellow"), ("·", "dim")
 _MARKS: Final = {
@@ -115,14 +117,15 @@ def _targets(seen: Seen, bar: int) -> Table:
 
 def _freshness(target: TargetStatus, seen: Seen, length: int) -> tuple[Text, Text, Text]:
     """Return a bar of that length of the age against what is allowed, both in words, and the rows."""
-    rows = Text("" if target.rows is None else f"{target.rows:,} rows", style="dim")
+    rows = Text("" if target.rows is None else f"{target.rows:,} row{'' if target.rows == 1 else 's'}", style="dim")
     if target.data_timestamp is None or target.stale_time is None:
         return Text("─" * length, "red"), Text("no data yet", "red"), rows
     age, allowed = seen.now - target.data_timestamp, target.stale_time - target.data_timestamp
     filled = min(length, max(0, round(length * (age / allowed)))) if allowed else length
     style = age_style(target.data_timestamp, target.stale_time, seen.now)
     bar = Text.assemble(("━" * filled, style), ("─" * (length - filled), "dim"))
-    words = Text.assemble((human_age(age), style), f" of {format_duration(allowed)}")
+    limit = human_age(allowed) if allowed >= _LONG else format_duration(allowed)
+    words = Text.assemble((human_age(age), style), f" of {limit}")
     return bar, words, rows
 
 
