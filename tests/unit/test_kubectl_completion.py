@@ -48,7 +48,9 @@ def test_names_of_schedules_are_those_of_the_namespace_that_is_already_typed(kub
 
 
 @pytest.mark.usefixtures("kubectl")
-@pytest.mark.parametrize("command", ["run", "suspend", "resume", "status", "history", "explain"])
+@pytest.mark.parametrize(
+    "command", ["run", "suspend", "resume", "status", "history", "explain", "logs", "plan", "migrate"]
+)
 def test_every_command_about_a_schedule_completes_its_name(command: str) -> None:
     assert answer([command], "d") == ["daily", ":4"]
 
