@@ -135,6 +135,25 @@ def test_a_slice_that_got_newer_data_during_the_build_stays_as_it_is(hot: Databa
     assert tables(hot) == ["hot", "hot_a", "hot_b"]
 
 
+def test_a_table_that_is_altered_while_a_swap_waits_has_it_begun_again(hot: Database) -> None:
+    heard = Heard()
+    with hot.connect() as older:
+        older.execute("SELECT 1")
+        done: list[Any] = []
+        runner = threading.Thread(target=lambda: done.append(run(hot, target(), heard=heard)))
+        runner.start()
+        wait_for_build(hot)
+        hot.execute("ALTER TABLE hot ADD COLUMN more int DEFAULT 7; GRANT SELECT ON hot_a TO PUBLIC")
+        older.rollback()
+        runner.join()
+    assert any(line.startswith("target own: begun again, since the partitions") for line in heard.lines)
+    assert report_of(done[0]).result == "Succeeded"
+    assert written(hot)
+    assert hot.execute("SELECT DISTINCT more FROM hot WHERE kind = 'a'") == [(7,)]
+    assert hot.execute("SELECT relacl::text ~ '=r/' FROM pg_class WHERE relname = 'hot_a'") == [(True,)]
+    assert tables(hot) == ["hot", "hot_a", "hot_b"]
+
+
 def test_a_run_that_has_swapped_does_not_do_so_again(hot: Database) -> None:
     who = identity("test/swapped")
     first = report_of(run(hot, target(), who=who))

@@ -160,6 +160,31 @@ def test_a_partition_that_was_changed_meanwhile_is_not_exchanged(scores: Databas
         assert scores.execute(NAMES) == names
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE INDEX ON scores_v1_week (extra)",
+        "GRANT SELECT ON scores_v1_week TO PUBLIC",
+        "ALTER TABLE scores_v1_week SET (fillfactor = 50)",
+        "ALTER TABLE scores_v1_week ALTER extra SET STATISTICS 50",
+        "CREATE STATISTICS more (ndistinct) ON track_id, score FROM scores_v1_week",
+        "COMMENT ON TABLE scores_v1_week IS 'mine'",
+    ],
+)
+def test_what_is_changed_between_the_last_look_and_the_lock_is_not_lost(scores: Database, change: str) -> None:
+    """By what takes no lock that the look at the partitions, which keeps its own, is in the way of."""
+    with mortal(scores, 0, lambda _: scores.execute(change)) as connection:
+        made = built(connection, ranking(2))
+        begun = len(connection.said)
+        with connection.transaction(force_rollback=True):
+            exchange(connection, made, lock_seconds=5)
+        connection.left = next(at for at, text in enumerate(connection.said[begun:], start=1) if "LOCK TABLE" in text)
+        with pytest.raises(ChangedError, match="were changed when they were to be exchanged"), connection.transaction():
+            exchange(connection, made, lock_seconds=5)
+        assert connection.left < 0, "nothing was changed"
+    assert scores.execute(SUM) == [(5050,)]
+
+
 def test_partitions_that_are_exchanged_while_they_are_looked_up_are_looked_up_again(scores: Database) -> None:
     """By the run of another schedule, on a slice that overlaps; whichever statement it comes between."""
     names = scores.execute(NAMES)

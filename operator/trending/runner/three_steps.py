@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -19,12 +21,14 @@ from trending.runner.rewrite.limits import check_deletions
 from trending.runner.rewrite.merge import Merge
 from trending.runner.rewrite.swap import (
     Built,
+    ChangedError,
     Kept,
     ObstacleError,
     Partitions,
     build,
     discard,
     exchange,
+    find_partitions,
     wait_for_older,
 )
 from trending.runner.rewrite.swap.older import open_transactions
@@ -67,7 +71,8 @@ class Swapping:
         plan = self.plan
         self.work.locks.check(self.held)
         try:
-            built = build(self.connection, partitions, plan.destination, plan.source, run_id=self.work.run.run_id)
+            with self._changes_told(partitions):
+                built = build(self.connection, partitions, plan.destination, plan.source, run_id=self.work.run.run_id)
         except ObstacleError as error:
             return self._merge(f"Merge instead of Swap, since {error.obstacle.sentence}")
         try:
@@ -79,6 +84,17 @@ class Swapping:
             return done
         kept = self._discard(built)
         return self._merge("; ".join([f"Merge instead of Swap, since {done}", *map(str, kept)]))
+
+    @contextmanager
+    def _changes_told(self, partitions: Partitions) -> Iterator[None]:
+        """Raise ChangedError where the server finds something missing, or of another kind, since it was changed."""
+        try:
+            yield
+        except psycopg.ProgrammingError as error:
+            if not self.connection.closed and find_partitions(self.connection, partitions.slice) != partitions:
+                said = error.diag.message_primary
+                raise ChangedError(f"the partitions of {partitions.slice} were changed meanwhile ({said})") from None
+            raise
 
     def _wait_and_exchange(self, built: Built) -> Step | str:
         """Return the step, or why it could not be."""
@@ -113,7 +129,8 @@ class Swapping:
         """Exchange and write the ledger. Raises LockNotAvailable with nothing done and no transaction left."""
         plan, connection = self.plan, self.connection
         with rolled_back_on_error(connection):
-            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE")
+            # A snapshot would hide what others have done to the partitions meanwhile.
+            connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
             connection.execute(lock_timeout(_LOCK_SECONDS))
             self._check(ledger.lock_slice(connection, self.account.goal.slice))
             result = RewriteResult(inserted=plan.source.rows, updated=0, deleted=plan.before, unchanged=0)

@@ -25,22 +25,61 @@ _LEAST: Final = 0.001
 _SAME: Final = "SELECT to_regclass(%s)::oid = %s AND pg_get_partition_constraintdef(%s) IS NOT DISTINCT FROM %s"
 _IS: Final = "SELECT to_regclass(%s)::oid IS NOT DISTINCT FROM %s"
 
+# Which rows the catalog has of these tables: each change of one leaves another row version, VACUUM and ANALYZE do not.
+_CATALOG: Final = """
+    WITH part (oid) AS MATERIALIZED (SELECT unnest(%s::oid[])),
+    own (oid) AS MATERIALIZED (
+        SELECT oid FROM part UNION SELECT i.indexrelid FROM part JOIN pg_index AS i ON i.indrelid = part.oid
+    )
+    SELECT md5(string_agg(version, ' ' ORDER BY version)) FROM (
+        SELECT concat('class', c.xmin, c.ctid) FROM own JOIN pg_class AS c USING (oid)
+        UNION ALL SELECT concat('attribute', a.xmin, a.ctid) FROM own JOIN pg_attribute AS a ON a.attrelid = own.oid
+        UNION ALL SELECT concat('default', d.xmin, d.ctid) FROM part JOIN pg_attrdef AS d ON d.adrelid = part.oid
+        UNION ALL SELECT concat('index', i.xmin, i.ctid) FROM part JOIN pg_index AS i ON i.indrelid = part.oid
+        UNION ALL SELECT concat('constraint', k.xmin, k.ctid) FROM part
+            JOIN pg_constraint AS k ON part.oid IN (k.conrelid, k.confrelid)
+        UNION ALL SELECT concat('trigger', t.xmin, t.ctid) FROM part JOIN pg_trigger AS t ON t.tgrelid = part.oid
+        UNION ALL SELECT concat('policy', p.xmin, p.ctid) FROM part JOIN pg_policy AS p ON p.polrelid = part.oid
+        UNION ALL SELECT concat('rule', r.xmin, r.ctid) FROM part JOIN pg_rewrite AS r ON r.ev_class = part.oid
+        UNION ALL SELECT concat('statistics', s.xmin, s.ctid) FROM part
+            JOIN pg_statistic_ext AS s ON s.stxrelid = part.oid
+        UNION ALL SELECT concat('publication', b.xmin, b.ctid) FROM part
+            JOIN pg_publication_rel AS b ON b.prrelid = part.oid
+        UNION ALL SELECT concat('inherits', h.xmin, h.ctid) FROM part
+            JOIN pg_inherits AS h ON part.oid IN (h.inhrelid, h.inhparent)
+        UNION ALL SELECT concat('comment', o.xmin, o.ctid) FROM own
+            JOIN pg_description AS o ON o.objoid = own.oid AND o.classoid = 'pg_class'::regclass
+    ) AS known (version)
+"""
+
 
 def exchange(connection: Connection, built: Built, *, lock_seconds: float) -> None:
     """Put the new partitions in the places of the old ones, within the caller's transaction; the old ones are dropped.
 
     Readers of the whole table wait from the first lock to the caller's commit, which should follow at once, and while
     the locks are waited for, `lock_seconds` in all. Raises LockNotAvailable where somebody is in the way, ChangedError
-    where somebody has changed the partitions since; the transaction is as before then.
+    where somebody has changed the partitions since; the transaction, which is READ COMMITTED, is as before then.
     """
     (usual,) = connection.execute("SHOW lock_timeout").fetchone() or ("0",)
     with connection.transaction():
+        known = _catalog(connection, built)
         _check(connection, built)
         _lock(connection, built, lock_seconds)
         _check_locked(connection, built)
+        # Whoever was waited for may have been at it, and not all that changes a table takes a lock.
+        if _catalog(connection, built) != known:
+            raise ChangedError(
+                f"the partitions of {built.partitions.slice} were changed when they were to be exchanged"
+            )
         # One message: no round trips under the lock.
         limit = sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(usual))
         connection.execute(sql.SQL("; ").join([*_statements(built), limit]))
+
+
+def _catalog(connection: Connection, built: Built) -> str:
+    oids = [*(node.oid for node in built.partitions.parents), *(leaf.leaf.node.oid for leaf in built.leaves)]
+    (known,) = connection.execute(_CATALOG, [oids]).fetchone() or (None,)
+    return str(known)
 
 
 def _check(connection: Connection, built: Built) -> None:
