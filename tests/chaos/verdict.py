@@ -42,6 +42,8 @@ class Slot:
     schedule: Name
     at: datetime
     created: datetime | None
+    by: str | None = None
+    """Who started it."""
 
     @property
     def due(self) -> datetime:
@@ -53,15 +55,19 @@ class Slot:
         """How many seconds after that it started."""
         return (self.created - self.due).total_seconds() if self.created else None
 
-    def is_excused(self, reigns: Sequence[Reign]) -> bool:
-        """Tell whether, from when it was due until the next one was, nobody led for long enough to start it."""
-        return max((reign.within(self.due, self.due + _MINUTE) for reign in reigns), default=0.0) < _ENOUGH
+    def is_excused(self, reigns: Sequence[Reign], *, ahead: float) -> bool:
+        """Tell whether, from when it was due until the next one was, nobody led for long enough to start it.
+
+        To a controller whose clock is ahead by so many seconds, the next one was due so much sooner.
+        """
+        next_due = self.due + _MINUTE - timedelta(seconds=ahead)
+        return max((reign.within(self.due, next_due) for reign in reigns), default=0.0) < _ENOUGH
 
 
 def slots_of(names: Sequence[Name], writes: Sequence[Write], *, since: datetime, until: datetime) -> list[Slot]:
     """Return every slot of those schedules that fell due, less those of the last moments, which may come yet."""
     created = {
-        (write.namespace, write.name): write.received
+        (write.namespace, write.name): write
         for write in writes
         if (write.verb, write.resource) == ("create", "jobs") and write.succeeded
     }
@@ -71,7 +77,9 @@ def slots_of(names: Sequence[Name], writes: Sequence[Write], *, since: datetime,
         for minutes in range(int((until - first) / _MINUTE) + 1):
             at = first + minutes * _MINUTE
             job = f"{name}-{int(at.timestamp()) // 60}"
-            slot = Slot(schedule=(namespace, name), at=at, created=created.get((namespace, job)))
+            slot = Slot(schedule=(namespace, name), at=at, created=None)
+            if start := created.get((namespace, job)):
+                slot = replace(slot, created=start.received, by=start.who)
             if slot.due + _LAST_MOMENTS < until:
                 slots.append(slot)
     return slots
