@@ -94,7 +94,7 @@ async def _memory(plane: ControlPlane, api: Client, log: Path, schedules: int, j
 
 
 async def _rest(plane: ControlPlane, api: Client, log: Path, schedules: int) -> dict[str, Any]:
-    await _make(api, schedules, 4)
+    await _make(api, schedules, 1)
     process = _controller(plane)
     process.start()
     try:

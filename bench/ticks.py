@@ -36,7 +36,6 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.controller_process import ControllerProcess
 
 TUNED: Final = ("--kube-api-qps=500", "--kube-api-burst=1000", "--concurrent-cron-job-syncs=50")
-TICKS: Final = 2
 _FINISH_AFTER: Final = 35.0
 _BEFORE_TICK: Final = 15.0
 """So long before a tick everything has been resumed and is quiet."""
@@ -48,15 +47,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1000, help="schedules; default 1000")
     parser.add_argument("--rounds", type=int, default=3, help="default 3")
+    parser.add_argument("--ticks", type=int, default=2, help="in each turn; default 2")
     parser.add_argument("--rivals", default="operator,cronjob,cronjob-tuned", help="default %(default)s")
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder, audited_plane(Path(folder)) as (plane, log):
-        result = asyncio.run(_bench(plane, log, asked.count, asked.rounds, asked.rivals.split(",")))
+        result = asyncio.run(_bench(plane, log, asked.count, asked.rounds, asked.ticks, asked.rivals.split(",")))
     _show(result)
     keep("ticks", result)
 
 
-async def _bench(plane: ControlPlane, log: Path, count: int, rounds: int, rivals: Sequence[str]) -> dict[str, Any]:
+async def _bench(
+    plane: ControlPlane, log: Path, count: int, rounds: int, ticks: int, rivals: Sequence[str]
+) -> dict[str, Any]:
     told: dict[str, list[dict[str, Any]]] = {rival: [] for rival in rivals}
     limits: list[float] = []
     loads: list[float] = []
@@ -74,7 +76,7 @@ async def _bench(plane: ControlPlane, log: Path, count: int, rounds: int, rivals
                 operator = rival == "operator"
                 process = _controller(plane) if operator else _cronjobs(plane, tuned=rival == "cronjob-tuned")
                 path, names = (fleet.SCHEDULES, ours) if operator else (fleet.CRONJOBS, theirs)
-                figures = await _turn(process, api, log, path=path, names=names)
+                figures = await _turn(process, api, log, path=path, names=names, ticks=ticks)
                 figures["load"] = os.getloadavg()[0]
                 loads.append(figures["load"])
                 told[rival].append(figures)
@@ -82,7 +84,7 @@ async def _bench(plane: ControlPlane, log: Path, count: int, rounds: int, rivals
     return {
         "count": count,
         "rounds": rounds,
-        "ticks": TICKS,
+        "ticks": ticks,
         "machine": machine(),
         "loads": loads,
         "limit": limits,
@@ -90,36 +92,39 @@ async def _bench(plane: ControlPlane, log: Path, count: int, rounds: int, rivals
     }
 
 
-async def _turn(process: Component, api: Client, log: Path, *, path: str, names: Sequence[str]) -> dict[str, Any]:
+async def _turn(
+    process: Component, api: Client, log: Path, *, path: str, names: Sequence[str], ticks: int
+) -> dict[str, Any]:
     process.start()
     try:
         if isinstance(process, ControllerProcess):
             process.wait_until_live()
         await _until_second(5.0, room=40.0)  # resumed after a tick, so that none is due while that goes on
         await fleet.suspend(api, path, names, value=False)
+        await _until_quiet(log)
         tick = (int(time.time()) // 60 + 1) * 60
         cpu = cpu_seconds(process.pid)
-        for number in range(TICKS):
+        for number in range(ticks):
             await _until(tick + number * 60 + _FINISH_AFTER)
             await fleet.finish_all(api)
-        await _until(tick + TICKS * 60 - 8.0)
+        await _until(tick + ticks * 60 - 8.0)
         await fleet.suspend(api, path, names, value=True)
         cpu = cpu_seconds(process.pid) - cpu
-        await _until(tick + TICKS * 60 + 5.0)
+        await _until(tick + ticks * 60 + 5.0)
     finally:
         process.kill()
     await fleet.delete_jobs(api)
-    return _figures(log, tick, len(names), cpu=cpu)
+    return _figures(log, tick, len(names), ticks=ticks, cpu=cpu)
 
 
-def _figures(log: Path, tick: int, count: int, *, cpu: float) -> dict[str, Any]:
+def _figures(log: Path, tick: int, count: int, *, ticks: int, cpu: float) -> dict[str, Any]:
     """Return how late the Jobs of each tick came; one that came after the next tick counts as missed."""
     made = [write for write in writes(log, since=tick) if (write.verb, write.resource) == ("create", "jobs")]
     made = [write for write in made if write.code == 201]
-    ticks = []
-    for slot in range(tick, tick + TICKS * 60, 60):
+    told = []
+    for slot in range(tick, tick + ticks * 60, 60):
         late = sorted(w.at - slot for w in made if w.name.endswith(f"-{slot // 60}") and w.at < slot + 60)
-        ticks.append(
+        told.append(
             {
                 "started": len(late),
                 "missed": count - len(late),
@@ -129,7 +134,7 @@ def _figures(log: Path, tick: int, count: int, *, cpu: float) -> dict[str, Any]:
             }
         )
     twice = [name for name, times in Counter(write.name for write in made).items() if times > 1]
-    return {"ticks": ticks, "twice": len(twice), "cpu": cpu}
+    return {"ticks": told, "twice": len(twice), "cpu": cpu}
 
 
 async def _limit(plane: ControlPlane, api: Client, count: int) -> float:
@@ -167,6 +172,18 @@ def _cronjobs(plane: ControlPlane, *, tuned: bool) -> Component:
     argv = [flag for flag in plane.controllers.argv if not flag.startswith("--controllers=")]
     flags = ["--controllers=cronjob-controller", *(TUNED if tuned else ())]
     return Component([*argv, *flags], log=plane.folder / "cronjob-controller.log")
+
+
+async def _until_quiet(log: Path) -> None:
+    """Wait until nothing has been written for three seconds: what a rival does about being resumed is not measured."""
+    size = -1
+    while (now := _size(log)) != size:
+        size = now
+        await asyncio.sleep(3)
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size
 
 
 async def _until(instant: float) -> None:
