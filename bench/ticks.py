@@ -102,6 +102,8 @@ async def _turn(
         await _until_second(5.0, room=40.0)  # resumed after a tick, so that none is due while that goes on
         await fleet.suspend(api, path, names, value=False)
         await _until_quiet(log)
+        while await fleet.finish_all(api):  # to be resumed starts the newest slot, whose run would hold the next one
+            await _until_quiet(log)
         tick = (int(time.time()) // 60 + 1) * 60
         cpu = cpu_seconds(process.pid)
         for number in range(ticks):
