@@ -11,6 +11,12 @@ import pytest
 
 from tests.postgres.runs import ledger, start
 from tests.postgres.server import Database
+from tests.waiting import until
+from trending.bench.campaign import Campaign
+from trending.bench.measure import Bench, Measured
+from trending.bench.work import work
+from trending.bench.yard import Size, Yard
+from trending.runner.access import from_uri
 
 SMALL = ("--rows", "2000", "--slices", "2", "--rounds", "1", "--shares", "0,50")
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'trending%' ORDER BY nspname"
@@ -27,6 +33,16 @@ def measured(database: Database, *arguments: str) -> dict[str, Any]:
     assert code == 0, err
     result: dict[str, Any] = json.loads(out)
     return result
+
+
+class Silent:
+    """Hears everything and says nothing."""
+
+    def says(self, text: str) -> None:
+        """Hear it."""
+
+    def measured(self, result: Measured) -> None:
+        """Hear it."""
 
 
 @pytest.fixture
@@ -89,6 +105,31 @@ def test_a_bench_that_is_stopped_drops_its_schema(with_ledger: Database, number:
     assert "plain table" in out  # what was measured until then is told
     assert with_ledger.execute(SCHEMAS) == [("trending",)]
     assert with_ledger.execute("SELECT count(*) FROM trending.run") == [(0,)]
+
+
+def test_an_interruption_between_a_statement_and_its_answer_ends_it_in_order_too(
+    with_ledger: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_campaign: Campaign, _bench: Bench, yard: Yard, **_: Any) -> bool:
+        yard.lay_out()
+        connection = yard._connection
+        connection.pgconn.send_query(f"LOCK {yard.schema}.source; SELECT pg_sleep(600)".encode())
+        busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LOCK %' AND wait_event = 'PgSleep'"
+        until(lambda: with_ledger.execute(busy) == [(1,)], what="the statement is at work")
+        raise KeyboardInterrupt("it was stopped")
+
+    monkeypatch.setattr("trending.bench.work.carry_out", interrupted)
+    bout = work(
+        Campaign(kinds=["plain"], strategies=["Merge"], shares=[0.0], rounds=1),
+        Size(rows=10, slices=1),
+        access=from_uri(with_ledger.uri, origin="the test"),
+        connect=lambda: with_ledger.connect(autocommit=True),
+        settings={},
+        storing=False,
+        listener=Silent(),
+    )
+    assert (bout.ended, bout.was_interrupted) == ("it was stopped", True)
+    assert with_ledger.execute(SCHEMAS) == [("trending",)]
 
 
 def test_people_get_tables_a_plot_and_a_picture(with_ledger: Database, tmp_path: Path) -> None:

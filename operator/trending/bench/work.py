@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from trending.bench.campaign import Campaign, Listener, carry_out
 from trending.bench.ledger import forget, lent_ledger
@@ -93,6 +94,7 @@ def work(
             except BenchError as error:
                 bout.ended = str(error)
             finally:
+                _let_go(connection)
                 _clean_up(connect, yard, bench)
             bout.thresholds = thresholds(bout.findings)
             if storing and bout.ended is None:
@@ -100,6 +102,18 @@ def work(
                     store(fresh, bout.thresholds, measured_by=_measured_by(bout))
                 bout.are_stored = True
     return bout
+
+
+def _let_go(connection: Connection) -> None:
+    """Have the server end what it may be doing for a connection, so that nobody waits for its locks.
+
+    An interruption can come when a statement was sent and not waited for yet. Nothing can be sent on such a connection
+    any more, not even what ends it in an orderly way.
+    """
+    if connection.info.transaction_status == TransactionStatus.ACTIVE:
+        with suppress(psycopg.Error):  # the server has ended the statement meanwhile, or is gone
+            connection.cancel_safe(timeout=2)
+        connection.close()
 
 
 def _clean_up(connect: Connect, yard: Yard, bench: Bench) -> None:
