@@ -56,8 +56,15 @@ test-e2e: cluster image postgres-image ## Tests on a real cluster (kind) with a 
 test-chaos: install ## Tests on a control plane alone (etcd, API server, controllers), which they stop, freeze and kill
 	@$(RUN)/pytest --tb=short tests/chaos
 
+.PHONY: test-clusters
+test-clusters: # One after the other: both would be at the same cores at once.
+	@$(MAKE) test-e2e
+	@$(MAKE) test-chaos
+
 .PHONY: test
-test: check test-postgres test-e2e test-chaos ## Everything: check, PostgreSQL, cluster, control plane
+test: check cluster image postgres-image ## Everything: check, PostgreSQL, cluster, control plane
+	@echo "PostgreSQL's tests and the clusters' go side by side, since the latter wait most of the time (usually 15 min)."
+	@$(MAKE) --jobs=2 --output-sync=target test-postgres test-clusters
 
 .PHONY: cluster
 cluster: install ## Bring up kind: 35 s when its node image is there, about 15 min on a bare machine without container registries
