@@ -52,7 +52,9 @@ class RenderError(Exception):
 def snapshot(helm: Path, variant: Path) -> str:
     """Return a variant as it is kept: less the CRD, and with the chart's own files by their names."""
     objects = [each for each in render(helm, f"--values={variant}") if each["kind"] != "CustomResourceDefinition"]
-    files = {path.read_text(encoding="utf-8").strip(): path for path in sorted((CHART / "files").iterdir())}
+    # What Python compiled beside them, when a test imported one, is none of the chart's.
+    paths = sorted(path for path in (CHART / "files").iterdir() if path.is_file())
+    files = {path.read_text(encoding="utf-8").strip(): path for path in paths}
     for each in objects:
         if each["kind"] == "ConfigMap":
             named = {key: files.get(_unpadded(text)) for key, text in each["data"].items()}

@@ -14,6 +14,17 @@ from trending.presets.sample import sample_schema
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--postgres", type=int, choices=VERSIONS, default=VERSIONS[0], help="major version of PostgreSQL")
+    parser.addoption(
+        "--every-statement",
+        action="store_true",
+        help="kill runs at each statement of each strategy; without it at a part of them that CI has time for",
+    )
+
+
+@pytest.fixture
+def every_statement(request: pytest.FixtureRequest) -> bool:
+    """Whether runs are killed at each statement."""
+    return bool(request.config.getoption("--every-statement"))
 
 
 @pytest.fixture(scope="session")

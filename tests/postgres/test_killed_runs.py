@@ -30,7 +30,7 @@ IN_PARTITIONS = ("Swap", "Auto")
 """Auto swaps there, since nearly all rows change."""
 STEPS: Final = {"Swap": 2, "Auto": 6}
 """Of the strategies with many statements every so many are tried, on 15 those that are odd, on 18 those that are even;
-Auto's way is Swap's once it has decided. Of the others all."""
+Auto's way is Swap's once it has decided. Of the others all. With --every-statement nothing is left out."""
 ALIKE: Final = ("DeleteInsert", "Upsert")
 """Until their source is staged a run does for them what it does for Merge, and is killed there for Merge alone."""
 STAGED: Final = 'ANALYZE "pg_temp"."trending_stage_'
@@ -146,7 +146,7 @@ class Board:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_runner_killed_at_any_statement_leaves_one_slice_or_the_other(
-    database: Database, tmp_path: Path, strategy: str
+    database: Database, tmp_path: Path, strategy: str, every_statement: bool
 ) -> None:
     with forks() as starter, database.connect(role=ADMIN, autocommit=True) as session:
         board = Board.made(database, session, strategy)
@@ -162,7 +162,7 @@ def test_a_runner_killed_at_any_statement_leaves_one_slice_or_the_other(
         assert run_over(whole) == 0
         board.check_whole_run()
         tried = new = 0
-        for at in points(whole.statements, strategy, database.server.version):
+        for at in points(whole.statements, strategy, database.server.version, every=every_statement):
             others = board.put_back()
             wire = Wire(database, at, "unanswered", lambda _: os.kill(running[-1], signal.SIGKILL))
             ended = run_over(wire)
@@ -182,7 +182,9 @@ def test_a_runner_killed_at_any_statement_leaves_one_slice_or_the_other(
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_backend_that_ends_at_any_statement_leaves_one_slice_or_the_other(database: Database, strategy: str) -> None:
+def test_a_backend_that_ends_at_any_statement_leaves_one_slice_or_the_other(
+    database: Database, strategy: str, every_statement: bool
+) -> None:
     with database.connect(role=ADMIN, autocommit=True) as session:
         board = Board.made(database, session, strategy)
 
@@ -197,7 +199,7 @@ def test_a_backend_that_ends_at_any_statement_leaves_one_slice_or_the_other(data
         assert run_over(whole) == 0
         board.check_whole_run()
         tried = recovered = 0
-        for at, moment in moments(whole.statements, strategy, database.server.version):
+        for at, moment in moments(whole.statements, strategy, database.server.version, every=every_statement):
             others = board.put_back()
             wire = Wire(database, at, moment, terminate)
             exit_code = run_over(wire)
@@ -215,8 +217,10 @@ def test_a_backend_that_ends_at_any_statement_leaves_one_slice_or_the_other(data
     assert tried > 15, "the loop ended early"
 
 
-def points(statements: list[str], strategy: str, version: int) -> list[int]:
+def points(statements: list[str], strategy: str, version: int, *, every: bool) -> list[int]:
     """Return the statements to be tried, counted from one; those that commit or tell the ledger always."""
+    if every:
+        return list(range(1, len(statements) + 1))
     step = STEPS.get(strategy, 1)
     staged = next(at for at, statement in enumerate(statements, start=1) if statement.startswith(STAGED))
     return [
@@ -227,13 +231,13 @@ def points(statements: list[str], strategy: str, version: int) -> list[int]:
     ]
 
 
-def moments(statements: list[str], strategy: str, version: int) -> list[tuple[int, Moment]]:
+def moments(statements: list[str], strategy: str, version: int, *, every: bool) -> list[tuple[int, Moment]]:
     """Return these points, before and after by turns; both where something is committed."""
     both: tuple[Moment, Moment] = ("before", "unanswered")
     return [
         (at, moment)
-        for turn, at in enumerate(points(statements, strategy, version))
-        for moment in (both if statements[at - 1].startswith("COMMIT") else both[(turn + version) % 2 :][:1])
+        for turn, at in enumerate(points(statements, strategy, version, every=every))
+        for moment in (both if every or statements[at - 1].startswith("COMMIT") else both[(turn + version) % 2 :][:1])
     ]
 
 
