@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -10,6 +11,12 @@ import pytest
 from tests.audius.random_data import fill_with_random_rows
 from tests.postgres.server import VERSIONS, WITH_TLS, Database, PostgresServer, running_server
 from trending.presets.sample import sample_schema
+
+
+def pytest_configure() -> None:
+    """Have programs that tests start heed Ctrl-C, also where this one was started in the background and ignores it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
