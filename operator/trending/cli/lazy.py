@@ -9,6 +9,8 @@ import click
 from click.shell_completion import CompletionItem
 
 _LONGEST_SENTENCE: Final = 200
+_CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+"""What all our programs have in common."""
 
 
 class LazyGroup(click.Group):
@@ -18,7 +20,7 @@ class LazyGroup(click.Group):
     """
 
     def __init__(self, *args: Any, modules: Mapping[str, str], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, context_settings=_CONTEXT, **kwargs)
         self._modules = modules
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's own signature)

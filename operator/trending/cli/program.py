@@ -22,11 +22,7 @@ _COMMANDS: Final = {
 """Where each subcommand is: a module whose `command` it is."""
 
 
-@click.group(
-    cls=LazyGroup,
-    modules=_COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-)
+@click.group(cls=LazyGroup, modules=_COMMANDS)
 @click.version_option(package_name="trending-operator", prog_name="trending")
 def main() -> None:
     """Keep ranking tables in PostgreSQL fresh.

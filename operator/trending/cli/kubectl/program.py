@@ -23,11 +23,7 @@ _COMMANDS: Final = {
 """Where each subcommand is."""
 
 
-@click.group(
-    cls=LazyGroup,
-    modules=_COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-)
+@click.group(cls=LazyGroup, modules=_COMMANDS)
 @click.version_option(package_name="trending-operator", prog_name="kubectl trending")
 @located
 @click.pass_context
