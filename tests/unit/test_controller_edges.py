@@ -73,6 +73,15 @@ class TestWhileJobsAreRefused:
         await world.look("10:01")
         assert world.condition("Progressing")[0] == "True"
 
+    async def test_a_refusal_is_forgotten_with_the_slot_that_it_was_about(self, world: World) -> None:
+        await with_data(world, startingDeadlineSeconds=600)
+        world.kube.refuse["create_job"] = refusal(403, "exceeded quota")
+        with pytest.raises(CreateRefusedError):
+            await world.look("10:00")
+        await world.look("10:20")
+        (told,) = [c for c in world.kube.status()["conditions"] if c["type"] == "Progressing"]
+        assert told["message"] == "No run is active."
+
     async def test_history_is_trimmed_before_a_job_is_created(self, world: World) -> None:
         """A quota on Jobs may be what refuses it."""
         await with_data(world)

@@ -99,6 +99,8 @@ class Reconciler:
             jobs = self._replacements.jobs_of(schedule)
             look = await self._waits.look(key, jobs, now)
             decision = self._late.hold(schedule, decide(schedule, jobs, now, refusal=self._refusals.of(schedule)), now)
+            if not decision.starts:
+                self._refused.pop(key, None)  # the run that had no Job is not due any more
             trimmed = await self._delete_surplus(schedule, jobs, decision, now)
             wrote = await self._step(schedule, jobs, decision, now)
             if decision.starts and key in self._put_off:
@@ -211,7 +213,7 @@ class Reconciler:
             runs=runs,
             now=now,
             waits=self._waits.told(key),
-            refused=self._refused.get(key) if decision.starts else None,
+            refused=self._refused.get(key),
         )
         if status == schedule.status:
             return False
