@@ -64,6 +64,11 @@ class Slot:
         return max((reign.within(self.due, next_due) for reign in reigns), default=0.0) < _ENOUGH
 
 
+def all_counted(*, since: datetime) -> datetime:
+    """Return from when on `slots_of` has a slot of every schedule."""
+    return _first(since) + _SPREAD + _LAST_MOMENTS
+
+
 def slots_of(names: Sequence[Name], writes: Sequence[Write], *, since: datetime, until: datetime) -> list[Slot]:
     """Return every slot of those schedules that fell due, less those of the last moments, which may come yet."""
     created = {
@@ -72,7 +77,7 @@ def slots_of(names: Sequence[Name], writes: Sequence[Write], *, since: datetime,
         if (write.verb, write.resource) == ("create", "jobs") and write.succeeded
     }
     slots = []
-    first = since.replace(second=0, microsecond=0) + _MINUTE
+    first = _first(since)
     for namespace, name in names:
         for minutes in range(int((until - first) / _MINUTE) + 1):
             at = first + minutes * _MINUTE
@@ -83,6 +88,11 @@ def slots_of(names: Sequence[Name], writes: Sequence[Write], *, since: datetime,
             if slot.due + _LAST_MOMENTS < until:
                 slots.append(slot)
     return slots
+
+
+def _first(since: datetime) -> datetime:
+    """Return the first slot that is looked at: the one before may have passed before the schedules were there."""
+    return since.replace(second=0, microsecond=0) + _MINUTE
 
 
 def reigns_of(writes: Iterable[Write]) -> list[Reign]:
