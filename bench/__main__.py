@@ -8,7 +8,7 @@ from typing import Final
 
 from bench.console import console
 
-NAMES: Final = ("imports", "slots", "scrape", "memory", "unchanged", "stall", "grid", "footprint", "ticks")
+NAMES: Final = ("imports", "slots", "scrape", "memory", "unchanged", "stall", "grid", "footprint", "failover", "ticks")
 
 
 def main() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from bench.plane import Client, each
@@ -17,6 +19,8 @@ JOBS: Final = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
 EACH_MINUTE: Final = "* * * * *"
 NEVER_NOW: Final = "0 0 1 1 *"
 _EPOCH_MINUTE: Final = 60
+_QUIET_SECONDS: Final = 6.0
+_SETTLED_SECONDS: Final = 900.0
 
 
 def names(prefix: str, count: int) -> list[str]:
@@ -124,6 +128,35 @@ async def create_finished(client: Client, bodies: Sequence[dict[str, Any]]) -> N
         await client.call("PATCH", f"{JOBS}/{body['metadata']['name']}/status", {"status": body["status"]})
 
     await each(bodies, one)
+
+
+async def populate(client: Client, count: int, jobs: int) -> list[str]:
+    """Create schedules that are never due, and finished Jobs of each, every fourth failed; return the names."""
+    which = names("schedule", count)
+    await create(client, SCHEDULES, [schedule(name, expression=NEVER_NOW) for name in which])
+    made = await client.items(SCHEDULES)
+    slot = datetime.now(UTC).replace(second=0, microsecond=0)
+    bodies = [
+        finished_job(owner, slot - timedelta(hours=number), succeeded=number < 3)
+        for owner in made
+        for number in range(jobs)
+    ]
+    await create_finished(client, bodies)
+    return which
+
+
+async def settle(log: Path, count: int) -> None:
+    """Wait until the statuses of so many schedules are written and then nothing is for a while; raises RuntimeError."""
+    known, since = -1, 0.0
+    for _ in range(int(_SETTLED_SECONDS)):
+        await asyncio.sleep(1)
+        with log.open() as lines:
+            written = sum("trendingschedules" in line and '"subresource":"status"' in line for line in lines)
+        since = since + 1 if written == known else 0.0
+        known = written
+        if written >= count and since >= _QUIET_SECONDS:
+            return
+    raise RuntimeError("the controller did not come to rest")
 
 
 async def finish_all(client: Client) -> int:

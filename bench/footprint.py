@@ -39,7 +39,6 @@ MEMORY: Final = ((1000, 4, 150), (10000, 1, 350))
 REST_SECONDS: Final = 330.0
 RUNS: Final = 20
 _QUIET_SECONDS: Final = 6.0
-_SETTLED_SECONDS: Final = 900.0
 _STEPS: Final = ("memory", "rest", "writes", "churn")
 
 
@@ -79,12 +78,12 @@ def _in_a_plane(measure: Any, *arguments: Any) -> Any:
 
 async def _memory(plane: ControlPlane, api: Client, log: Path, schedules: int, jobs: int, most: int) -> dict[str, Any]:
     say(f"{schedules} schedules with {jobs} finished Jobs each")
-    await _make(api, schedules, jobs)
+    await fleet.populate(api, schedules, jobs)
     process = _controller(plane)
     process.start()
     try:
         process.wait_until_live()
-        await _settle(log, schedules)
+        await fleet.settle(log, schedules)
         figures = {"schedules": schedules, "jobs": jobs, "target": most, **_memory_of(process.pid)}
         figures["cpu"] = cpu_seconds(process.pid)
         say(f"{figures['resident']:.0f} MiB resident, {figures['peak']:.0f} MiB at most, {figures['cpu']:.0f} CPU s")
@@ -94,12 +93,12 @@ async def _memory(plane: ControlPlane, api: Client, log: Path, schedules: int, j
 
 
 async def _rest(plane: ControlPlane, api: Client, log: Path, schedules: int) -> dict[str, Any]:
-    await _make(api, schedules, 1)
+    await fleet.populate(api, schedules, 1)
     process = _controller(plane)
     process.start()
     try:
         process.wait_until_live()
-        await _settle(log, schedules)
+        await fleet.settle(log, schedules)
         began, cpu = datetime.now(UTC).timestamp(), cpu_seconds(process.pid)
         say(f"at rest for {REST_SECONDS:.0f} s")
         await asyncio.sleep(REST_SECONDS)
@@ -119,7 +118,7 @@ async def _churn(plane: ControlPlane, api: Client, log: Path, runs: int) -> dict
     found: list[dict[str, Any]] = []
     try:
         process.wait_until_live()
-        await _settle(log, count)
+        await fleet.settle(log, count)
         done = 0
         while done < runs:
             annotations = {"trending.dev/requestedAt": f"request {done}"}
@@ -145,7 +144,7 @@ async def _writes(plane: ControlPlane, api: Client, log: Path) -> dict[str, Any]
     counts: list[Counter[str]] = []
     try:
         process.wait_until_live()
-        await _settle(log, RUNS)
+        await fleet.settle(log, RUNS)
         for number in range(6):  # of which the last trims the history
             began = datetime.now(UTC).timestamp()
             await each(names, partial(_run, api, f"request {number}"))
@@ -208,34 +207,6 @@ async def _leave_report(api: Client, job: str, uid: str, now: datetime) -> None:
     container = {"name": RUN_CONTAINER, "image": "none", "imageID": "", "ready": False, "restartCount": 0}
     status = {"phase": "Succeeded", "containerStatuses": [{**container, "state": {"terminated": end}}]}
     await api.call("PATCH", f"{pods}/{job}/status", {"status": status})
-
-
-async def _make(api: Client, schedules: int, jobs: int) -> None:
-    """Create schedules, and finished Jobs of each: one of four has failed."""
-    names = fleet.names("schedule", schedules)
-    await fleet.create(api, fleet.SCHEDULES, [fleet.schedule(name, expression=fleet.NEVER_NOW) for name in names])
-    made = await api.items(fleet.SCHEDULES)
-    slot = datetime.now(UTC).replace(second=0, microsecond=0)
-    bodies = [
-        fleet.finished_job(owner, slot - timedelta(hours=number), succeeded=number < 3)
-        for owner in made
-        for number in range(jobs)
-    ]
-    await fleet.create_finished(api, bodies)
-
-
-async def _settle(log: Path, schedules: int) -> None:
-    """Wait until each schedule's status is written and nothing has been written for a while."""
-    known, since = -1, 0.0
-    for _ in range(int(_SETTLED_SECONDS)):
-        await asyncio.sleep(1)
-        with log.open() as lines:
-            count = sum("trendingschedules" in line and '"subresource":"status"' in line for line in lines)
-        since = since + 1 if count == known else 0.0
-        known = count
-        if count >= schedules and since >= _QUIET_SECONDS:
-            return
-    raise RuntimeError("the controller did not come to rest")
 
 
 def _is_ours(resource: str) -> bool:

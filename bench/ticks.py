@@ -99,7 +99,9 @@ async def _turn(
     try:
         if isinstance(process, ControllerProcess):
             process.wait_until_live()
-        await _until_second(5.0, room=40.0)  # resumed after a tick, so that none is due while that goes on
+        # Resumed after a tick, so that none is due while that goes on, and soon after it: the operator starts a slot
+        # that is late by half a minute in its turn, and runs that begin so late would hold the next tick's.
+        await _until_second(5.0, room=20.0)
         await fleet.suspend(api, path, names, value=False)
         tick = (int(time.time()) // 60 + 1) * 60
         await _until_quiet(log, at_most=tick - _BEFORE_TICK)

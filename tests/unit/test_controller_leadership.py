@@ -131,7 +131,7 @@ async def test_the_lease_says_who_holds_it_since_when_and_how_often_it_changed_h
     await asyncio.sleep(1)
     assert lease_of(server)["spec"] == {
         "holderIdentity": "a",
-        "leaseDurationSeconds": 10,
+        "leaseDurationSeconds": round(PERIODS.lease),
         "acquireTime": "2026-11-23T10:00:00.000000Z",
         "renewTime": "2026-11-23T10:00:00.000000Z",
         "leaseTransitions": 0,

@@ -162,6 +162,25 @@ async def test_a_later_pass_takes_back_the_time_that_an_earlier_one_named() -> N
         assert looks.keys == [A, A, A]
 
 
+async def test_times_that_were_taken_back_are_not_kept_until_they_come() -> None:
+    async with running() as looks:
+        far = looks.clock() + timedelta(days=300)
+        named: list[datetime] = []
+
+        async def name_a_time() -> datetime | None:
+            named.append(far if len(named) % 2 else looks.clock() + timedelta(hours=1))
+            return named[-1]
+
+        looks.does[A] = name_a_time
+        for _ in range(400):
+            await looks.touch(A)
+        assert len(looks.scheduler._heap) < 100
+        assert named[-1] == far
+        looks.clock.advance(300 * 86400)
+        await looks.settle()
+        assert len(looks.keys) == 401, "the last one holds"
+
+
 async def test_it_wakes_by_itself_at_the_time_named() -> None:
     looked = asyncio.Event()
     named = utc_now() + timedelta(milliseconds=20)

@@ -73,3 +73,13 @@ def test_one_that_is_discarded_is_gone(shelf: Shelf) -> None:
     shelf.discard(Key("default", "a"))
     assert (shelf.get(Key("default", "a")), shelf.uid(Key("default", "a")), len(shelf)) == (None, None, 3)
     assert Key("default", "a") not in shelf
+
+
+def test_which_are_asked_for_a_run_is_known_without_making_them_anew(shelf: Shelf) -> None:
+    handled = body("b")
+    handled["status"]["lastHandledRequest"] = "now"
+    shelf.put(Key("default", "b"), 9, handled)
+    plain = body("c")
+    del plain["metadata"]["annotations"]
+    shelf.put(Key("default", "c"), 9, plain)
+    assert [name for name in "abcde" if shelf.is_asked(Key("default", name))] == ["a", "d"]

@@ -18,6 +18,7 @@ from tests.unit.test_controller_leadership import now, virtual
 from trending.controller.kube import JsonObject, Kube
 from trending.controller.leadership import NotLeaderError
 from trending.controller.operator import Operator
+from trending.controller.settings import Settings
 from trending.controller.store import Key
 
 HOURLY: Final = Key("default", "hourly")
@@ -57,12 +58,14 @@ def cluster() -> Cluster:
 
 
 @asynccontextmanager
-async def started(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Operator]:
+async def started(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, *, settings: Settings = ELECTING
+) -> AsyncIterator[Operator]:
     async def connect(**_: str) -> Kube:
         return cluster
 
     monkeypatch.setattr(Kube, "connect", connect)
-    operator = Operator(ELECTING, stop=asyncio.Event(), clock=now)
+    operator = Operator(settings, stop=asyncio.Event(), clock=now)
     await operator.start()
     try:
         yield operator
@@ -109,6 +112,20 @@ async def test_its_turn_come_it_lists_everything_before_it_decides(
         assert held
         assert held.spec.suspend
         assert cluster.job_names == []
+
+
+@virtual
+async def test_its_turn_come_runs_that_are_asked_for_go_before_slots_that_are_due(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody waits for the one; nobody saw the other's minute."""
+    asked = schedule_body(suspend=True)
+    asked["metadata"] |= {"name": "zzz", "uid": "u2", "annotations": {"trending.dev/requestedAt": "now"}}
+    cluster.give_lease_to("another")
+    async with started(cluster, monkeypatch, settings=replace(ELECTING, workers=1)):
+        cluster.apply(asked)
+        await asyncio.sleep(13)
+        assert [name.partition("-")[0] for name in cluster.job_names] == ["zzz", "hourly"]
 
 
 @virtual

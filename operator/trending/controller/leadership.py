@@ -34,11 +34,11 @@ _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 class Periods:
     """Seconds. A leader that dies is followed within `lease` and `retry`, and the time to list everything anew."""
 
-    lease: float = 10.0
+    lease: float = 8.0
     """How long the others wait for a renewal, as the Lease says."""
-    renew: float = 7.0
+    renew: float = 5.5
     """How long a holder goes on without one: less, by as long as a request may be on its way."""
-    retry: float = 2.0
+    retry: float = 1.5
     """How often it is renewed, and looked at by the others."""
 
 

@@ -196,8 +196,8 @@ class Operator:
         scheduler = Scheduler(look_at, workers=self.settings.workers, clock=utc_now, waited=self.metrics.observe_wait)
         self._scheduler = scheduler
         known = self.store.keys()
-        for key in known:
-            scheduler.touch(key, Urgency.DUE)  # any may be: what there is to tell of each waits until all have started
+        for key in known:  # of any a slot may be due: what there is to tell of each waits until all have started
+            scheduler.touch(key, self._urgency(key, otherwise=Urgency.DUE))
         try:
             await scheduler.run()
         finally:
@@ -213,9 +213,10 @@ class Operator:
 
     def _touch(self, key: Key) -> None:
         if self._scheduler:
-            schedule = self.store.schedule(key)
-            asked = schedule and schedule.requested_at not in (None, schedule.status.last_handled_request)
-            self._scheduler.touch(key, Urgency.REQUESTED if asked else Urgency.CHANGED)
+            self._scheduler.touch(key, self._urgency(key, otherwise=Urgency.CHANGED))
+
+    def _urgency(self, key: Key, *, otherwise: Urgency) -> Urgency:
+        return Urgency.REQUESTED if self.store.is_asked(key) else otherwise
 
     def _is_pressed(self) -> bool:
         return self._scheduler is not None and self._scheduler.is_pressed()

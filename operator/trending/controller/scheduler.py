@@ -31,6 +31,7 @@ _LONGEST_BACKOFF_UNREACHABLE: Final = 4.0
 """Seconds where nothing answers: asking costs nobody anything, and slots come due meanwhile."""
 _JITTER: Final = 0.25
 """By up to this share a new try comes later, so that what failed together does not come again together."""
+_SPARE_WAKES: Final = 64
 
 Pass = Callable[[Key], Awaitable[datetime | None]]
 
@@ -152,6 +153,13 @@ class Scheduler:
         elif self._wakes.get(key) != wake:
             self._wakes[key] = wake
             heapq.heappush(self._heap, (wake, key))
+            self._drop_old_wakes()
+
+    def _drop_old_wakes(self) -> None:
+        """Make the heap anew where most of it is not so any more: what lies far ahead would stay in it until then."""
+        if len(self._heap) > 2 * len(self._wakes) + _SPARE_WAKES:
+            self._heap = [(wake, key) for key, wake in self._wakes.items()]
+            heapq.heapify(self._heap)
 
     def _later(self, key: Key, error: Exception) -> datetime:
         """Return when to try again after a failure: after 1, 2, 4 .. 60 seconds, 4 at most where nothing answers."""

@@ -32,12 +32,21 @@ class Key(NamedTuple):
     name: str
 
 
+class _Kept(NamedTuple):
+    """A schedule, and of what it says that which is asked for often."""
+
+    version: int
+    uid: str
+    is_asked: bool
+    text: bytes
+
+
 class Shelf:
     """Schedules by key, each with the resource version it was read at."""
 
     def __init__(self, *, ready: int = READY) -> None:
         self._most = ready
-        self._kept: dict[Key, tuple[int, str, bytes]] = {}
+        self._kept: dict[Key, _Kept] = {}
         self._ready: OrderedDict[Key, Schedule] = OrderedDict()
 
     def __len__(self) -> int:
@@ -52,11 +61,15 @@ class Shelf:
 
     def version(self, key: Key) -> int:
         """Return the resource version of a schedule; -1 where there is none."""
-        return self._kept[key][0] if key in self._kept else -1
+        return self._kept[key].version if key in self._kept else -1
 
     def uid(self, key: Key) -> str | None:
         """Return the uid of a schedule; None where there is none."""
-        return self._kept[key][1] if key in self._kept else None
+        return self._kept[key].uid if key in self._kept else None
+
+    def is_asked(self, key: Key) -> bool:
+        """Tell whether a schedule is asked for a run that its status does not know yet."""
+        return key in self._kept and self._kept[key].is_asked
 
     def get(self, key: Key) -> Schedule | None:
         """Return a schedule; None where there is none."""
@@ -65,7 +78,7 @@ class Shelf:
             return self._ready[key]
         if key not in self._kept:
             return None
-        return self._make_ready(key, Schedule.from_object(json.loads(self._kept[key][2])))
+        return self._make_ready(key, Schedule.from_object(json.loads(self._kept[key].text)))
 
     def put(self, key: Key, version: int, body: Mapping[str, Any]) -> None:
         """Keep a schedule. Raises pydantic's ValidationError where it cannot be read; what was there is gone then."""
@@ -73,7 +86,8 @@ class Shelf:
         schedule = Schedule.from_object(body)
         metadata = {name: body["metadata"][name] for name in _METADATA if name in body["metadata"]}
         kept = {"metadata": metadata, "spec": body["spec"], "status": body.get("status") or {}}
-        self._kept[key] = (version, schedule.uid, json.dumps(kept, separators=(",", ":")).encode())
+        text = json.dumps(kept, separators=(",", ":")).encode()
+        self._kept[key] = _Kept(version, schedule.uid, schedule.request is not None, text)
         self._make_ready(key, schedule)
 
     def discard(self, key: Key) -> None:
@@ -83,8 +97,8 @@ class Shelf:
 
     def each(self) -> Iterator[Schedule]:
         """Yield all schedules in the order of their keys, made anew one after another; a thread may ask."""
-        for _, (_, _, text) in sorted(self._kept.copy().items()):
-            yield Schedule.from_object(json.loads(text))
+        for _, kept in sorted(self._kept.copy().items()):
+            yield Schedule.from_object(json.loads(kept.text))
 
     def _make_ready(self, key: Key, schedule: Schedule) -> Schedule:
         self._ready[key] = schedule

@@ -46,6 +46,10 @@ class Store:
         """Return the keys of all schedules."""
         return self._schedules.keys()
 
+    def is_asked(self, key: Key) -> bool:
+        """Tell whether a schedule is asked for a run that its status does not know yet."""
+        return self._schedules.is_asked(key)
+
     def schedules(self) -> Iterator[Schedule]:
         """Yield all schedules in the order of their keys, made anew one after another; a thread may ask."""
         return self._schedules.each()

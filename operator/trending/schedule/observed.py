@@ -53,6 +53,11 @@ class Schedule:
             raw_spec=body["spec"],
         )
 
+    @property
+    def request(self) -> str | None:
+        """What it is asked for by hand, unless the written status tells that this is handled."""
+        return None if self.requested_at == self.status.last_handled_request else self.requested_at
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
