@@ -92,6 +92,7 @@ def test_a_schedule_that_is_gone_is_forgotten(watched: Watched) -> None:
     watched.store.remove_schedule(HOURLY)
     assert watched.store.schedule(HOURLY) is None
     assert len(watched.store) == 0
+    assert watched.changed == [HOURLY, HOURLY], "what others keep of it goes too"
 
 
 def test_jobs_are_found_by_the_schedule_that_their_label_names(watched: Watched) -> None:
@@ -153,5 +154,7 @@ def test_a_list_removes_schedules_that_it_lacks_unless_they_are_newer(watched: W
         body = versioned(version)
         body["metadata"]["name"] = name
         watched.store.put_schedule(body)
+    watched.changed.clear()
     watched.store.keep_schedules([Key("default", "a")], 11)
+    assert watched.changed == [Key("default", "b")]
     assert watched.store.keys() == [Key("default", "a"), Key("default", "c")]

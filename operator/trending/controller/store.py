@@ -78,6 +78,7 @@ class Store:
             uid = known
         if known is not None and known == uid:
             self._schedules.discard(key)
+            self._changed(key)  # what others keep of it is to go too
         if uid:
             self._gone_schedules[uid] = _FOR_GOOD if version is None else version
 
@@ -118,6 +119,7 @@ class Store:
         gone = {key for key in self.keys() if namespace in (None, key.namespace)} - set(listed)
         for key in [key for key in gone if self._schedules.version(key) <= version]:
             self._schedules.discard(key)
+            self._changed(key)
 
     def keep_jobs(self, listed: Iterable[str], version: int, *, namespace: str | None = None) -> None:
         """Forget Jobs whose uid a list of that resource version does not hold and that are not newer than it.
