@@ -1,6 +1,7 @@
 """The watch of Jobs: what it takes up, from where it goes on, and what it does when it is cut or too far behind."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -52,11 +53,15 @@ class Streams(FakeKube):
 
 
 class World:
-    def __init__(self, *streams: list[JsonObject | Exception]) -> None:
+    def __init__(self, *streams: list[JsonObject | Exception], lasting: float = 300.0) -> None:
+        """Each stream lasts so many seconds."""
         self.kube = Streams(*streams)
         self.store = Store(changed=lambda _: None)
         self.pauses: list[float] = []
-        self.watch = JobWatch(kube=self.kube, store=self.store, sleep=self._sleep, chance=lambda: 1.0)
+        times = itertools.count(step=lasting)
+        self.watch = JobWatch(
+            kube=self.kube, store=self.store, sleep=self._sleep, chance=lambda: 1.0, timer=lambda: next(times)
+        )
 
     async def _sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -89,6 +94,14 @@ async def test_a_stream_that_ends_is_followed_by_one_from_the_last_version_that_
     await world.run()
     assert world.kube.asked == [("5", None), ("11", None), ("90", None), ("90", None)]
     assert (world.kube.lists, world.pauses) == (0, [])
+
+
+async def test_a_stream_that_ends_as_soon_as_it_is_opened_is_not_opened_again_at_once() -> None:
+    """A proxy may do so, for as long as it likes."""
+    world = World([], [], [event("BOOKMARK", version=11)], lasting=0.1)
+    await world.run()
+    assert world.kube.asked == [("5", None), ("5", None), ("5", None), ("11", None)]
+    assert (world.kube.lists, world.pauses) == (0, [0.5, 1])
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -24,6 +25,8 @@ _log = logging.getLogger(__name__)
 _GONE: Final = 410
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
+_SHORTEST_WATCH: Final = 1.0
+"""Seconds: a stream that ends sooner and has told nothing was not meant to last, so another is not opened at once."""
 _TROUBLES: Final = (ApiException, aiohttp.ClientError, OSError, TimeoutError, json.JSONDecodeError)
 
 
@@ -43,6 +46,7 @@ class JobWatch:
         observe: Callable[[str, str | None, str], None] = lambda _resource, _kind, _version: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kube = kube
         self._store = store
@@ -50,6 +54,7 @@ class JobWatch:
         self._observe = observe
         self._sleep = sleep
         self._chance = chance
+        self._timer = timer
         self._failures = 0
         self.version = ""
         """From which resource version on it watches; empty where everything is to be listed first."""
@@ -68,10 +73,16 @@ class JobWatch:
                 await self._pause(error)
 
     async def _watch(self) -> None:
-        """Take events until the API server ends the stream, as it does every few minutes."""
+        """Take events until the API server ends the stream, as it does every few minutes.
+
+        Raises ConnectionError where somebody in between, such as a proxy, ends it at once.
+        """
+        began, told = self._timer(), False
         async for event in self._kube.watch_jobs(self.version, self._namespace):
             self._take(event)
-            self._failures = 0
+            self._failures, told = 0, True
+        if not told and self._timer() - began < _SHORTEST_WATCH:
+            raise ConnectionError("the stream ended as soon as it was opened")
 
     def _take(self, event: JsonObject) -> None:
         kind, body = str(event["type"]), event["object"]
