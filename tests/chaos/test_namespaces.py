@@ -14,11 +14,11 @@ from tests.waiting import until
 
 RULES = [
     {"apiGroups": ["trending.dev"], "resources": ["trendingschedules"], "verbs": ["get", "list", "watch"]},
-    {"apiGroups": ["trending.dev"], "resources": ["trendingschedules/status"], "verbs": ["get", "update", "patch"]},
+    {"apiGroups": ["trending.dev"], "resources": ["trendingschedules/status"], "verbs": ["update"]},
     {"apiGroups": ["trending.dev"], "resources": ["trendingschedules/finalizers"], "verbs": ["update"]},
     {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "watch", "create", "delete"]},
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
-    {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "list"]},
 ]
 LEASES = [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}]
 

@@ -31,11 +31,11 @@ from trending.api.names import GROUP, PLURAL
 CRD: Final = f"{PLURAL}.{GROUP}"
 MAY: Final = {
     (GROUP, PLURAL): {"get", "list", "watch"},
-    (GROUP, f"{PLURAL}/status"): {"get", "update", "patch"},
+    (GROUP, f"{PLURAL}/status"): {"update"},
     (GROUP, f"{PLURAL}/finalizers"): {"update"},
     ("batch", "jobs"): {"get", "list", "watch", "create", "delete"},
-    ("", "pods"): {"get", "list"},
-    ("", "events"): {"create", "list", "patch"},
+    ("", "pods"): {"list"},
+    ("", "events"): {"create", "list"},
 }
 """All that the controller may do, anywhere."""
 EXAMPLES: Final = [
