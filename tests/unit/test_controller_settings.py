@@ -44,6 +44,8 @@ def test_namespaces_are_read_from_a_list_with_commas(value: str, read: tuple[str
         ({"TRENDING_WATCH_NAMESPACES": "team-*"}, "names 'team-\\*', which is no namespace's name: write names with"),
         ({"TRENDING_WATCH_NAMESPACES": "a;b"}, "names 'a;b'"),
         ({"TRENDING_LEADER_ELECTION": "yes", "POD_NAMESPACE": "n"}, "TRENDING_LEADER_ELECTION is 'yes': write true or"),
+        ({"TRENDING_HEALTH_PORT": "http"}, "TRENDING_HEALTH_PORT is 'http': write a port's number, such as 8080"),
+        ({"TRENDING_METRICS_PORT": "65536"}, "TRENDING_METRICS_PORT is '65536': write a port's number, such as 8081"),
         ({"TRENDING_LEADER_ELECTION": "true"}, "POD_NAMESPACE is not set: it names the namespace of the Lease"),
     ],
 )

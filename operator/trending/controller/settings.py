@@ -9,6 +9,7 @@ from uuid import uuid4
 
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """As Kubernetes names them (RFC 1123)."""
+_LARGEST_PORT: Final = 65_535
 
 PullPolicy = Literal["Always", "IfNotPresent", "Never"]
 
@@ -62,8 +63,8 @@ class Settings:
             run_image_pull_policy=cast("PullPolicy", policy),
             instance=environment.get("POD_NAME")
             or (f"{cls.instance}-{uuid4().hex[:8]}" if leader_election else cls.instance),
-            health_port=int(environment.get("TRENDING_HEALTH_PORT") or cls.health_port),
-            metrics_port=int(environment.get("TRENDING_METRICS_PORT") or cls.metrics_port),
+            health_port=_port(environment, "TRENDING_HEALTH_PORT", cls.health_port),
+            metrics_port=_port(environment, "TRENDING_METRICS_PORT", cls.metrics_port),
             watch_namespaces=_namespaces(environment.get("TRENDING_WATCH_NAMESPACES", "")),
             leader_election=leader_election,
             namespace=namespace,
@@ -76,6 +77,13 @@ def _switch(environment: Mapping[str, str], name: str) -> bool:
     if value not in ("true", "false"):
         raise ValueError(f"{name} is {value!r}: write true or false")
     return value == "true"
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    value = environment.get(name) or str(default)
+    if not re.fullmatch(r"[0-9]{1,5}", value) or int(value) > _LARGEST_PORT:
+        raise ValueError(f"{name} is {value!r}: write a port's number, such as {default}")
+    return int(value)
 
 
 def _namespaces(value: str) -> tuple[str, ...]:
