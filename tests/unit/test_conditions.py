@@ -85,6 +85,19 @@ async def test_a_condition_says_of_which_generation_it_is_and_only_the_last_runs
     assert observed == {"Accepted": 2, "Fresh": 2, "Succeeded": 1, "Progressing": 2, "CadenceAtRisk": 2}
 
 
+async def test_a_run_that_began_before_an_edit_says_nothing_of_the_spec_after_it(world: World) -> None:
+    await world.look()
+    await world.look("09:00")
+    world.kube.apply(schedule_body(staleAfter="5h"))
+    world.clock.set("09:03")
+    world.kube.succeed(NINE)
+    await world.look()
+    assert world.condition("Succeeded") == ("True", "RunSucceeded")
+    assert not is_met(await seen(world), "Succeeded")
+    await world.run("10:00", end="10:03")
+    assert is_met(await seen(world), "Succeeded")
+
+
 async def test_kubectl_wait_waits_for_fresh_data_and_after_an_edit_for_the_controller(world: World) -> None:
     assert not is_met(await seen(world), "Fresh")
     await world.look()

@@ -104,6 +104,21 @@ def test_kubernetes_own_models_know_every_field_of_a_job(spec: dict[str, Any]) -
     assert job.spec.template.spec is not None
 
 
+def test_a_job_says_of_which_generation_of_the_spec_it_is_and_is_read_so() -> None:
+    own = {"metadata": {"annotations": {"trending.dev/generation": "99"}}}
+    body = job_of(schedule(template=own), generation=7)
+    body["metadata"] |= {"creationTimestamp": "2026-11-23T09:00:00Z"}
+    assert Job.from_object(body).generation == 7
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "seven", "\u0667", "1" * 400])
+def test_a_job_whose_generation_was_made_unreadable_is_read_without_it(text: str) -> None:
+    body = job_of(schedule())
+    body["metadata"] |= {"creationTimestamp": "2026-11-23T09:00:00Z"}
+    body["metadata"]["annotations"]["trending.dev/generation"] = text
+    assert Job.from_object(body).generation is None
+
+
 def test_kubernetes_own_model_knows_every_field_of_an_event() -> None:
     event = Event(type="Normal", reason="SuccessfulCreate", message="Created job x", key="x")
     CoreV1Event.model_validate(build_event(schedule(), event, at("09:00"), SETTINGS))

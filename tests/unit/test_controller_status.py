@@ -328,3 +328,12 @@ def test_of_a_schedule_that_cannot_be_read_any_more_the_cadence_stands(deleting:
     decision = decide(schedule, [], at("09:10"))
     after = next_status(schedule, decision, progress=decision.progress, jobs=[], runs=[], now=at("09:10"))
     assert condition(after, "CadenceAtRisk") == condition(reread(before), "CadenceAtRisk")
+
+
+def test_a_schedule_that_is_not_accepted_does_not_become_so_by_being_deleted() -> None:
+    refused = follow(now="09:00", schedule="nonsense")
+    body = schedule_body(status=refused.to_json_object(), schedule="nonsense")
+    deleting = replace(Schedule.from_object(body), deleting=True)
+    decision = decide(deleting, [], at("09:10"))
+    after = next_status(deleting, decision, progress=decision.progress, jobs=[], runs=[], now=at("09:10"))
+    assert condition(after, "Accepted") == condition(reread(refused), "Accepted")

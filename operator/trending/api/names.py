@@ -19,6 +19,8 @@ PURPOSE_LABEL: Final = f"{GROUP}/purpose"
 REQUESTED_AT_ANNOTATION: Final = f"{GROUP}/requestedAt"
 RUN_ANNOTATION: Final = f"{GROUP}/run"
 SCHEDULED_TIMESTAMP_ANNOTATION: Final = "batch.kubernetes.io/cronjob-scheduled-timestamp"
+GENERATION_ANNOTATION: Final = f"{GROUP}/generation"
+"""On a Job: the generation of the spec that it was made from."""
 
 RUN_CONTAINER: Final = "run"
 """The one container of a run's pod; the Job's pod failure policy names it."""

@@ -9,6 +9,7 @@ from trending.api.document import Trigger
 from trending.api.instant import format_instant
 from trending.api.names import (
     API_VERSION,
+    GENERATION_ANNOTATION,
     KIND,
     MANAGED_BY,
     MANAGED_BY_LABEL,
@@ -50,7 +51,11 @@ def build_job(schedule: Schedule, decision: Decision, now: datetime, settings: S
             "name": decision.job,
             "namespace": schedule.namespace,
             "labels": labels,
-            "annotations": {**annotations, SCHEDULED_TIMESTAMP_ANNOTATION: local.replace("+00:00", "Z")},
+            "annotations": {
+                **annotations,
+                SCHEDULED_TIMESTAMP_ANNOTATION: local.replace("+00:00", "Z"),
+                GENERATION_ANNOTATION: str(schedule.generation),
+            },
             "ownerReferences": [owner_reference(schedule)],
         },
         "spec": {

@@ -197,16 +197,20 @@ def _conditions(
     """Return the conditions in their order; lastTransitionTime moves only when the status changes."""
     fresh, cadence = verdicts
     said: dict[str, Said] = {
-        "Accepted": _accepted(decision),
         "Fresh": (_truth(fresh.fresh), fresh.reason, fresh.message),
         PROGRESSING: doing,
     }
+    generations: dict[str, int] = {}
+    if not (schedule.deleting and _find(schedule.status, "Accepted")):  # nobody looks any more whether it is valid
+        said["Accepted"] = _accepted(decision)
     if cadence:
         said["CadenceAtRisk"] = (_truth(cadence.at_risk), cadence.reason, cadence.message)
     for run in runs:
         if run.succeeded or run.failed:
             last = run.last_run
             said["Succeeded"] = (_truth(run.succeeded), last.reason or "JobFailed", last.message or "")
+            # The spec may have been edited while it ran.
+            generations["Succeeded"] = min(run.job.generation or schedule.generation, schedule.generation)
     conditions = []
     for kind in _ORDER:
         before = _find(schedule.status, kind)
@@ -219,7 +223,7 @@ def _conditions(
             Condition(
                 type=kind,
                 status=status,
-                observed_generation=schedule.generation,
+                observed_generation=generations.get(kind, schedule.generation),
                 last_transition_time=now.replace(microsecond=0)
                 if changed or not before
                 else before.last_transition_time,

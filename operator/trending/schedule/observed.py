@@ -1,5 +1,6 @@
 """What a decision looks at: a schedule and its Jobs, as read from the API server, in the few fields that matter."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +8,7 @@ from typing import Any, Final, Literal
 
 from trending.api.document import Trigger
 from trending.api.instant import parse_instant
-from trending.api.names import REQUESTED_AT_ANNOTATION, SCHEDULED_TIMESTAMP_ANNOTATION
+from trending.api.names import GENERATION_ANNOTATION, REQUESTED_AT_ANNOTATION, SCHEDULED_TIMESTAMP_ANNOTATION
 from trending.api.spec import TrendingScheduleSpec
 from trending.api.status import TrendingScheduleStatus
 from trending.schedule.job_names import is_manual_name
@@ -88,12 +89,14 @@ class Job:
     """How many of its pods have failed."""
     suspended: bool = False
     """Whether somebody holds it: it has no pods."""
+    generation: int | None = None
+    """The generation of the spec that it was made from; None where it does not say."""
 
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> "Job":
         """Read a Job of the API."""
         metadata, status = body["metadata"], body.get("status") or {}
-        scheduled = (metadata.get("annotations") or {}).get(SCHEDULED_TIMESTAMP_ANNOTATION)
+        annotations = metadata.get("annotations") or {}
         owner = next((o["uid"] for o in metadata.get("ownerReferences") or [] if o.get("controller")), None)
         created = parse_instant(metadata["creationTimestamp"])
         finish, end = _end(status)
@@ -104,7 +107,7 @@ class Job:
             owner=owner,
             created=created,
             started=_instant(status.get("startTime")),
-            scheduled_time=_readable_instant(scheduled),
+            scheduled_time=_readable_instant(annotations.get(SCHEDULED_TIMESTAMP_ANNOTATION)),
             trigger="Manual" if is_manual_name(metadata["name"]) else "Schedule",
             finished=finish,
             ended=_instant(end.get("lastTransitionTime")) or (created if finish else None),
@@ -113,6 +116,7 @@ class Job:
             ready=(status.get("ready") or 0) + _ending(status),
             failed=status.get("failed") or 0,
             suspended=bool((body.get("spec") or {}).get("suspend")),
+            generation=_readable_generation(annotations.get(GENERATION_ANNOTATION)),
         )
 
 
@@ -143,6 +147,10 @@ def _readable_instant(text: str | None) -> datetime | None:
         return _instant(text)
     except ValueError:
         return None
+
+
+def _readable_generation(text: str | None) -> int | None:
+    return int(text) if text and re.fullmatch("[1-9][0-9]{0,17}", text) else None
 
 
 def _instant(text: str | None) -> datetime | None:
