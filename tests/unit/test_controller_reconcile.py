@@ -1,17 +1,19 @@
 """A pass over a schedule, against an API server in memory and a clock that is set by hand."""
 
+import logging
 from collections import Counter
 from functools import partial
 
 import pytest
 from kubernetes.aio.client.exceptions import ApiException
 
-from tests.unit.kube import SETTINGS, Clock, FakeKube, at, job_body, refusal, schedule_body
+from tests.unit.kube import SETTINGS, Clock, FakeKube, at, job_body, refusal, report, schedule_body
 from trending.api.names import RUN_ANNOTATION
 from trending.controller.kube import JsonObject
 from trending.controller.metrics import Metrics
 from trending.controller.reconcile import CreateRefusedError, Reconciler
 from trending.controller.store import Key, Store
+from trending.report import write_termination_message
 from trending.schedule.job_names import manual_job_name, slot_job_name
 
 HOURLY = Key("default", "hourly")
@@ -248,6 +250,39 @@ async def test_a_refused_creation_is_told_raised_and_succeeds_later(hourly: Worl
     await hourly.look("09:00:03")
     assert hourly.kube.job_names == [job_at("09:00")]
     assert hourly.kube.reasons == ["FailedCreate", "SuccessfulCreate"]
+
+
+async def test_a_refused_run_by_hand_is_told_once_however_often_it_is_tried(hourly: World) -> None:
+    hourly.kube.annotate(requestedAt="now")
+    hourly.kube.refuse["create_job"] = refusal(403, "exceeded quota: jobs")
+    for time in ("08:31", "08:32", "08:33"):
+        with pytest.raises(CreateRefusedError):
+            await hourly.look(time)
+    assert hourly.kube.reasons == ["FailedCreate"]
+
+
+async def test_a_refusal_of_any_length_is_told_in_the_status(hourly: World) -> None:
+    """An admission webhook may answer what it likes; a condition's message has a limit."""
+    hourly.kube.refuse["create_job"] = refusal(403, "denied: " + "x" * 100_000)
+    with pytest.raises(CreateRefusedError):
+        await hourly.look("09:00")
+    [progressing] = [each for each in hourly.kube.status()["conditions"] if each["type"] == "Progressing"]
+    assert progressing["message"].startswith("A run is due, and its Job cannot be created: denied: xxx")
+    assert len(progressing["message"]) < 1000
+
+
+async def test_what_a_pod_has_left_behind_is_one_line_of_the_log(
+    hourly: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever may make pods may have them say anything, a line that looks like the controller's own too."""
+    await hourly.look()
+    await hourly.look("09:00")
+    told = report().model_copy(update={"message": "All is written.\n2026-11-23 CRITICAL forged"})
+    hourly.kube.end_job(job_at("09:00"), write_termination_message(told))
+    with caplog.at_level(logging.INFO):
+        await hourly.look("09:03")
+    assert "Succeeded: All is written. 2026-11-23 CRITICAL forged" in caplog.text
+    assert not [record for record in caplog.records if "\n" in record.getMessage()]
 
 
 async def is_at_rest(world: World) -> bool:

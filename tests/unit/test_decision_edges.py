@@ -131,6 +131,18 @@ class TestDeadlines:
         assert ("TooManyMissedTimes" in told(decision)) is warns
 
 
+class TestMinInterval:
+    @pytest.mark.parametrize("requested", [None, "again"], ids=["a slot waits", "a request waits"])
+    def test_a_slot_that_an_active_run_holds_too_is_not_said_to_start_before_it_may(
+        self, requested: str | None
+    ) -> None:
+        """The last success was at 09:50."""
+        status = written(last_schedule_time=at("09:00"), last_successful_time=at("09:50"), last_handled_request="now")
+        seen = schedule(minInterval="90m", requested=requested or "now", status=status)
+        held = decide(seen, [job("09:55", request="now")], at("10:00:05"))
+        assert (held.action, held.reason, held.next_schedule_time) == ("skip", "JobAlreadyActive", at("11:20"))
+
+
 class TestSuspension:
     @pytest.fixture
     def resumed(self) -> Schedule:

@@ -93,27 +93,27 @@ def newest_warning(events: Sequence[Mapping[str, Any]], *, since: datetime | Non
     if not recent:
         return None
     _, newest = max(recent, key=lambda pair: pair[0])
-    return _quote(newest.get("message")) or None
+    return quote(newest.get("message")) or None
 
 
 def how_it_ended(pod: Pod) -> str:
     """Return in a clause how a pod that has ended did."""
     end = termination_of(pod)
     if end and (report := read_termination_message(end.get("message"))):
-        return _quote(report.message)
+        return quote(report.message)
     told = f"({end.get('reason') or 'Error'}, exit code {end.get('exitCode')})" if end else ""
     if end and end.get("reason") == "OOMKilled":
         limit = _memory_limit(pod)
         had = f"its {limit} of memory" if limit else "all memory that it could have"
         return f"its container was killed for using up {had} {told}: raise spec.template.spec.resources.limits.memory"
     if end and end.get("reason") in _NOT_STARTED:
-        return f"its container could not be started {told}: {_quote(end.get('message'))}"
+        return f"its container could not be started {told}: {quote(end.get('message'))}"
     if disruption := _disruption(pod):
         return f"its pod was taken away: {disruption} {told}".rstrip()
     if end:
         return f"its container ended without a report {told}"
     status = _status(pod)
-    words = [str(status.get("reason") or ""), _quote(status.get("message"))]
+    words = [str(status.get("reason") or ""), quote(status.get("message"))]
     return f"its pod never ran on node {_node(pod)}: {': '.join(filter(None, words)) or 'nothing says why'}"
 
 
@@ -124,7 +124,7 @@ def why_refused(message: str) -> str:
     """
     text = message.removeprefix("Error creating: ")
     _, forbidden, why = text.partition(" is forbidden: ")
-    return f"no pod may be made for it: {_quote(why if forbidden else text)}"
+    return f"no pod may be made for it: {quote(why if forbidden else text)}"
 
 
 def _why_waiting(pod: Pod, reason: str, message: str) -> str | None:
@@ -132,9 +132,9 @@ def _why_waiting(pod: Pod, reason: str, message: str) -> str | None:
     if reason in _NO_IMAGE:
         cause = message.rpartition(f"{reason}: ")[2]
         cause = cause.partition("ErrImagePull: ")[2] or cause
-        return f"its image {image} cannot be pulled: {_quote(cause)}"
+        return f"its image {image} cannot be pulled: {quote(cause)}"
     if reason in _NO_CONTAINER:
-        return f"its container cannot be made ({reason}): {_quote(message)}"
+        return f"its container cannot be made ({reason}): {quote(message)}"
     return None
 
 
@@ -142,18 +142,18 @@ def _disruption(pod: Pod) -> str | None:
     """Return why somebody else takes a pod away or did; the node's own words, where it has some."""
     status, target = _status(pod), _condition(pod, "DisruptionTarget")
     if status.get("reason") in ("Evicted", "NodeShutdown", "Terminated"):
-        return f"node {_node(pod)} evicted it: {_quote(status.get('message'))}"
+        return f"node {_node(pod)} evicted it: {quote(status.get('message'))}"
     if target.get("status") != "True":
         return None
     reason = str(target.get("reason") or "")
     if reason == "TerminationByKubelet" and target.get("message"):
-        return f"node {_node(pod)} evicted it: {_quote(target['message'])}"
-    return _DISRUPTIONS.get(reason) or _quote(target.get("message")) or reason
+        return f"node {_node(pod)} evicted it: {quote(target['message'])}"
+    return _DISRUPTIONS.get(reason) or quote(target.get("message")) or reason
 
 
 def _placement(scheduled: Mapping[str, Any]) -> str:
     """Return the scheduler's words without what it says of preemption, which only repeats them."""
-    return _quote(str(scheduled.get("message") or "the scheduler does not say why").partition(" preemption: ")[0])
+    return quote(str(scheduled.get("message") or "the scheduler does not say why").partition(" preemption: ")[0])
 
 
 def _memory_limit(pod: Pod) -> str | None:
@@ -181,7 +181,7 @@ def _node(pod: Pod) -> str:
     return str((pod.get("spec") or {}).get("nodeName") or "unknown")
 
 
-def _quote(text: Any) -> str:
+def quote(text: Any) -> str:
     """Return what another component said, on one line, without the stop at its end, not longer than people read."""
     words = " ".join(str(text or "").split()).rstrip(".")
     return words if len(words) <= _LONGEST_QUOTE else words[: _LONGEST_QUOTE - 1] + "…"

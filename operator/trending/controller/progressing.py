@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from trending.api.status import Condition, ConditionStatus, TrendingScheduleStatus
+from trending.controller.pods import quote
 from trending.schedule.observed import Job
 
 PROGRESSING = "Progressing"
@@ -19,7 +20,7 @@ def progressing(
     its end: that is no waiting for a pod, and not worth a status write.
     """
     if not active and refused:
-        return "False", "Idle", f"A run is due, and its Job cannot be created: {refused.rstrip('.')}."
+        return "False", "Idle", f"A run is due, and its Job cannot be created: {quote(refused)}."
     if not active:
         return "False", "Idle", "No run is active."
     job = active[0]

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 
 from kubernetes.aio.client.exceptions import ApiException
 
-from trending.api.instant import format_instant
 from trending.api.names import API_VERSION, KIND
 from trending.api.status import TrendingScheduleStatus
 from trending.controller.kube import JsonObject, Kube, reason_of
@@ -30,6 +29,7 @@ from trending.controller.waits import Waits
 from trending.schedule.decision import Decision, Event, Progress, decide, is_caught_up, is_told
 from trending.schedule.history import unrecorded
 from trending.schedule.observed import Job, Schedule
+from trending.schedule.starting import leave_out
 
 _log = logging.getLogger(__name__)
 
@@ -120,6 +120,8 @@ class Reconciler:
         if decision.action == "replace":
             if not is_told(schedule, decision):  # what a Job that is deleted was started for is told nowhere else
                 return await self._write(schedule, decision, decision.progress, jobs, runs, now)
+            if other := await self._holder(schedule, decision):  # nothing would come of ending the active run
+                return await self._leave_out(schedule, jobs, decision, other, now)
             return await self._make_way(schedule, jobs, decision, now)
         return await self._start(schedule, jobs, decision, now)
 
@@ -135,13 +137,31 @@ class Reconciler:
                 raise DeleteRefusedError(message) from error
         return True
 
+    async def _holder(self, schedule: Schedule, decision: Decision) -> Job | None:
+        """Return the Job of somebody else's that has the name of the one to start; None where there is none."""
+        try:
+            job = Job.from_object(await self._kube.get_job(schedule.namespace, str(decision.job)))
+        except ApiException as error:
+            if error.status != _NOT_FOUND:
+                raise
+            return None
+        return None if job.owner == schedule.uid else job
+
+    async def _leave_out(
+        self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, other: Job, now: datetime
+    ) -> bool:
+        decision = leave_out(decision, other)
+        return await self._write(schedule, decision, decision.progress, jobs, [], now)
+
     async def _finish(self, schedule: Schedule, job: Job) -> FinishedRun:
         if is_replaced(job):
             run = finish_replaced(job)
         else:
             pods = await self._kube.pods_of_job(job.namespace, job.uid)
             run = finish(job, replace(read_pods(pods), waited=waited_for(schedule.status, job.name)))
-        _log.info("%s/%s: %s: %s", job.namespace, job.name, run.last_run.result, run.last_run.message)
+        # What a pod has left behind may be anybody's text: it must not look like a line of this log.
+        message = " ".join((run.last_run.message or "").split())
+        _log.info("%s/%s: %s: %s", job.namespace, job.name, run.last_run.result, message)
         return run
 
     async def _start(self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, now: datetime) -> bool:
@@ -153,12 +173,9 @@ class Reconciler:
             await self._write(schedule, decision, decision.progress, jobs, [], now)
             raise
         self._refused.pop(key, None)
+        if job.owner != schedule.uid:
+            return await self._leave_out(schedule, jobs, decision, job, now)
         progress = decision.started or decision.progress
-        if job is None:
-            if decision.trigger == "Manual":  # the slot that the request would have served gets a run of its own
-                progress = replace(progress, last_schedule_time=decision.progress.last_schedule_time)
-            events = tuple(event for event in decision.events if event.reason != "SuccessfulCreate")
-            return await self._write(schedule, replace(decision, events=events), progress, jobs, [], now)
         if self._is_pressed() and is_told(schedule, decision):
             # Other slots are due and wait for their Jobs: what there is to tell of this one waits. Were it never told,
             # as when this process dies now, the Job itself would say that its slot is started.
@@ -166,8 +183,8 @@ class Reconciler:
             return True
         return await self._write(schedule, decision, progress, [*jobs, job], [], now)
 
-    async def _create(self, schedule: Schedule, decision: Decision, now: datetime) -> Job | None:
-        """Create the Job, or find that it is there already; None where its name is taken by another's."""
+    async def _create(self, schedule: Schedule, decision: Decision, now: datetime) -> Job:
+        """Create the Job, or find that one of its name is there already, be it ours or somebody else's."""
         manifest = build_job(schedule, decision, now, self._settings)
         try:
             body = await self._kube.create_job(manifest)
@@ -175,8 +192,8 @@ class Reconciler:
             if error.status != _CONFLICT:
                 why = reason_of(error)
                 message = f"Error creating job {decision.job}: {why}"
-                slot = format_instant(decision.scheduled_time or now)
-                failed = Event(type="Warning", reason="FailedCreate", message=message, key=f"{slot}/{error.status}")
+                key = f"{decision.job}/{error.status}"  # once a run, however often it is tried
+                failed = Event(type="Warning", reason="FailedCreate", message=message, key=key)
                 await self._send(schedule, [failed], now)
                 raise CreateRefusedError(why) from error
             body = await self._kube.get_job(schedule.namespace, str(decision.job))
@@ -186,12 +203,8 @@ class Reconciler:
                 self._tallies.count_start(schedule, late)
             _log.info("%s/%s: created, %.1f s after its time", schedule.namespace, decision.job, late)
         job = Job.from_object(body)
-        if job.owner != schedule.uid:
-            message = f"Job {job.name} exists already and belongs to somebody else; its slot is left out"
-            taken = Event(type="Warning", reason="UnexpectedJob", message=message, key=job.uid)
-            await self._send(schedule, [taken], now)
-            return None
-        self._store.put_job(body)
+        if job.owner == schedule.uid:
+            self._store.put_job(body)
         return job
 
     async def _write(

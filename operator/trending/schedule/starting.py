@@ -42,6 +42,12 @@ class Moment:
         """When a slot may start next, as far as can be known now."""
         return self.timetable.next_start(self.now, not_before=self.not_before)
 
+    def next_start_of(self, slot: datetime) -> datetime | None:
+        """Return the same where an active run holds a slot: its own time, unless minInterval holds it too."""
+        if self.not_before and self.now < self.not_before:
+            return self.next_start()
+        return self.timetable.due_time(slot)
+
 
 def decide_slot(at: Moment) -> Decision:
     """Start the newest slot that is due, or say what holds it."""
@@ -55,7 +61,7 @@ def decide_slot(at: Moment) -> Decision:
             _held(at, slot, wake=expires),
             reason=held.reason,
             because=f"{held.message}.",
-            next_schedule_time=at.timetable.due_time(slot),
+            next_schedule_time=at.next_start_of(slot),
             events=(held,),
         )
     if at.not_before and at.now < at.not_before:
@@ -87,7 +93,7 @@ def decide_request(at: Moment, request: str) -> Decision:
     blocker = at.blocker
     if blocker:
         held = _already_active(blocker, f"the requested run {job}", key=request)
-        slots = at.timetable.due_time(due.slot) if due.slot else at.next_start()
+        slots = at.next_start_of(due.slot) if due.slot else at.next_start()
         return Decision(
             action="skip",
             reason=held.reason,
@@ -119,6 +125,29 @@ def decide_request(at: Moment, request: str) -> Decision:
         wake=None if suspended else later.next_due(at.now),
         replaces=tuple(job.name for job in at.active),
         events=(_created(job, at.schedule),),
+    )
+
+
+def leave_out(decision: Decision, taken_by: Job) -> Decision:
+    """Return what becomes of a start whose name a Job of somebody else's has: its slot, or its request, is left out.
+
+    A slot that the request would have served gets a run of its own.
+    """
+    progress, what = decision.started or decision.progress, "its slot"
+    if decision.trigger == "Manual":
+        progress = replace(progress, last_schedule_time=decision.progress.last_schedule_time)
+        what = "the requested run"
+    message = f"Job {taken_by.name} exists already and belongs to somebody else; {what} is left out"
+    taken = Event(type="Warning", reason="UnexpectedJob", message=message, key=taken_by.uid)
+    return replace(
+        decision,
+        action="skip",
+        reason=taken.reason,
+        because=f"{message}.",
+        progress=progress,
+        started=None,
+        replaces=(),
+        events=(*(event for event in decision.events if event.reason != "SuccessfulCreate"), taken),
     )
 
 
