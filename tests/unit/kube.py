@@ -123,11 +123,11 @@ class FakeKube(Kube):
     """An API server in memory: it counts versions, keeps names unique and refuses what was decided on an old version.
 
     `writes` are the calls that wrote, by method; `refuse` maps a method to what it is to answer instead. `looks` are
-    the calls that read pods and warnings.
+    the calls that read pods and warnings. `api_clock` is what it tells times by: the controller's, unless set.
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
+        self.api_clock = clock
         self._version = 1000
         self._schedules: dict[_Name, JsonObject] = {}
         self._jobs: dict[_Name, JsonObject] = {}
@@ -179,7 +179,7 @@ class FakeKube(Kube):
     def make_ready(self, name: str) -> None:
         """Have a Job's pod run."""
         body = self._jobs["default", name]
-        body["status"] = {"startTime": format_instant(self._clock()), "ready": 1, "active": 1}
+        body["status"] = {"startTime": format_instant(self.api_clock()), "ready": 1, "active": 1}
         self._versioned(body)
 
     def show(self, name: str, **status: Any) -> None:
@@ -190,7 +190,7 @@ class FakeKube(Kube):
 
     def end_job(self, name: str, message: str | None, *, kind: str = "Complete", reason: str = "") -> None:
         """End a Job, its pod leaving this termination message; None where it leaves no pod."""
-        body, now = self._jobs["default", name], format_instant(self._clock())
+        body, now = self._jobs["default", name], format_instant(self.api_clock())
         condition = {"type": kind, "status": "True", "lastTransitionTime": now, "reason": reason, "message": ""}
         start = body.get("status", {}).get("startTime", body["metadata"]["creationTimestamp"])
         body["status"] = {"startTime": start, "conditions": [condition]}
@@ -205,12 +205,12 @@ class FakeKube(Kube):
 
     def warn(self, uid: str, reason: str, message: str) -> None:
         """Have a warning on the object of that uid, as other controllers send them."""
-        event = {"reason": reason, "message": message, "lastTimestamp": format_instant(self._clock())}
+        event = {"reason": reason, "message": message, "lastTimestamp": format_instant(self.api_clock())}
         self._warnings.setdefault(uid, []).append(event)
 
     def succeed(self, name: str, *, data: datetime | None = None, targets: tuple[str, ...] = ("week",)) -> None:
         """End a Job well, with the report that its data are of now, or of `data`."""
-        told = report(name, data=data or self._clock(), targets=targets)
+        told = report(name, data=data or self.api_clock(), targets=targets)
         self.end_job(name, write_termination_message(told))
 
     @property
@@ -289,7 +289,7 @@ class FakeKube(Kube):
         if _name(manifest) in self._jobs:
             raise refusal(409, "the Job exists already")
         body = _copy(manifest)
-        body["metadata"] |= {"uid": f"job-{self._version}", "creationTimestamp": format_instant(self._clock())}
+        body["metadata"] |= {"uid": f"job-{self._version}", "creationTimestamp": format_instant(self.api_clock())}
         self._jobs[_name(body)] = self._versioned(body)
         return _copy(body)
 
@@ -305,11 +305,11 @@ class FakeKube(Kube):
         self._version += 1
 
     async def pods_of_job(self, namespace: str, uid: str) -> list[JsonObject]:  # noqa: ARG002 (as Kube has it)
-        self.looks.append(f"pods at {format_instant(self._clock())[11:19]}")
+        self.looks.append(f"pods at {format_instant(self.api_clock())[11:19]}")
         return _copy(self._pods.get(uid, []))
 
     async def warnings(self, namespace: str, uid: str) -> list[JsonObject]:  # noqa: ARG002 (as Kube has it)
-        self.looks.append(f"warnings at {format_instant(self._clock())[11:19]}")
+        self.looks.append(f"warnings at {format_instant(self.api_clock())[11:19]}")
         return _copy(self._warnings.get(uid, []))
 
     async def create_event(self, manifest: JsonObject) -> None:

@@ -1,11 +1,12 @@
 """concurrencyPolicy Replace on an API server in memory: the active Job goes, is told of, and the next one starts."""
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from kubernetes.aio.client.exceptions import ApiException
 
-from tests.unit.kube import refusal, schedule_body
+from tests.unit.kube import job_body, refusal, schedule_body
 from tests.unit.test_controller_reconcile import HOURLY, World, job_at
 from trending.controller.reconcile import DeleteRefusedError
 from trending.schedule.job_names import manual_job_name
@@ -156,3 +157,28 @@ async def test_nothing_is_remembered_of_a_schedule_that_is_gone(active: World) -
     active.kube.remove_schedule()
     assert await active.look("10:00:02") == Counter()
     assert active.reconciler._replacements._untold == {}
+
+
+async def test_an_active_run_is_left_alone_where_the_next_ones_name_is_another_jobs(active: World) -> None:
+    """Nothing would come of ending it: a CronJob of the same name has the slot's Job."""
+    active.kube.put_job(job_body(TEN, uid="foreign", owner="somebody else"))
+    await active.look("10:00:01")
+    assert active.kube.job_names == [NINE, TEN]
+    assert active.kube.reasons == ["SuccessfulCreate", "UnexpectedJob"]
+    status = active.kube.status()
+    assert [run["name"] for run in status["active"]] == [NINE]
+    assert (status["lastScheduleTime"], status["nextScheduleTime"]) == ("2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z")
+    await active.look("11:00")
+    assert active.kube.job_names == [TEN, job_at("11:00")]
+
+
+async def test_a_run_after_one_that_made_way_is_told_though_the_controllers_clock_is_ahead(active: World) -> None:
+    """By its clock the run of 09:00 was replaced five minutes later than by the API server's."""
+    active.kube.api_clock = lambda: active.clock() - timedelta(minutes=5)
+    await active.look("10:00:01")
+    assert active.kube.status()["lastRun"]["completionTime"] == "2026-11-23T10:00:01Z"
+    active.clock.advance(120)
+    active.kube.succeed(TEN)
+    await active.look()
+    last = active.kube.status()["lastRun"]
+    assert (last["job"], last["result"], last["completionTime"]) == (TEN, "Succeeded", "2026-11-23T09:57:01Z")

@@ -204,3 +204,9 @@ def test_a_run_that_made_way_while_its_pod_waited_tells_what_for() -> None:
         "The run was ended to make way for Job hourly-2 while it waited for its pod to run: its node is gone; "
         "nothing half written remains."
     )
+
+
+def test_a_run_that_made_way_did_not_end_before_it_started_though_the_controllers_clock_is_behind() -> None:
+    """Else it would count as told already, like all that ended before the last run that is told."""
+    replaced = as_replaced(job(), by="hourly-2", now=at("08:59"))
+    assert replaced.ended == replaced.started == at("09:00:01")

@@ -98,6 +98,12 @@ class TestRecords:
         run = finished("a", ended="09:00")
         assert is_recorded(replace(run, ended=at("09:00") + SECOND), told(run))
 
+    def test_no_run_that_started_after_one_that_was_replaced_is_recorded_whenever_that_was(self) -> None:
+        """The end of the latter is told by the controller's clock, which may be ahead."""
+        replaced = told(finished("b", started="09:00", ended="10:05")).model_copy(update={"result": "Replaced"})
+        assert not is_recorded(finished("c", started="10:00", ended="10:03"), replaced)
+        assert is_recorded(finished("a", started="08:00", ended="08:59"), replaced)
+
     def test_a_last_run_without_an_end_records_no_other(self) -> None:
         assert not is_recorded(finished("a", ended="09:00"), LastRun(job="b", result="Failed"))
 

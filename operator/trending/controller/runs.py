@@ -64,9 +64,9 @@ def as_replaced(job: Job, *, by: str, now: datetime, waited: str | None = None) 
     `waited` is what its pod waited for, where it never ran.
     """
     message = f"The run was ended to make way for Job {by}{_while_waiting(waited)}; nothing half written remains."
-    return replace(
-        job, finished="Failed", ended=now.replace(microsecond=0), end_reason=_REASON_REPLACED, end_message=message
-    )
+    # By a clock that is behind it would have ended before it started, and before runs that are told already.
+    ended = max(now.replace(microsecond=0), job.started or job.created)
+    return replace(job, finished="Failed", ended=ended, end_reason=_REASON_REPLACED, end_message=message)
 
 
 def is_replaced(job: Job) -> bool:

@@ -15,7 +15,8 @@ def is_recorded(job: Job, last_run: LastRun | None) -> bool:
 
     Runs of a schedule do not overlap, so the newest finished run stands for all that ended before it; of two that
     ended in the same second, the one that started later came later, else the one whose name comes later: told in this
-    order, the last one stands for all.
+    order, the last one stands for all. Where the newest was replaced, its end is told by the controller's clock, which
+    may be ahead of the API server's: no run that started after it can have been told.
     """
     if last_run is None or job.ended is None:
         return False
@@ -24,6 +25,8 @@ def is_recorded(job: Job, last_run: LastRun | None) -> bool:
     if last_run.completion_time is None:
         return False
     started = job.started or job.created
+    if last_run.result == "Replaced" and last_run.start_time and started > last_run.start_time:
+        return False
     newest = (last_run.completion_time, last_run.start_time or last_run.completion_time, last_run.job)
     return (job.ended, started, job.name) < newest
 
