@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from trending.cli import main
+from trending.schedule.job_names import manual_job_name
 
 SCHEDULE = """
 apiVersion: trending.dev/v1
@@ -271,3 +272,115 @@ def test_explain_refuses_a_file_of_another_kind_with_a_sentence(tmp_path: Path) 
     path = tmp_path / "job.yaml"
     path.write_text("apiVersion: batch/v1\nkind: Job\nmetadata: {name: x}\n")
     assert "a schedule has apiVersion: trending.dev/v1" in refusal("explain", "-f", str(path))
+
+
+def test_explain_says_that_a_slot_whose_name_another_job_has_is_left_out(write: Write, tmp_path: Path) -> None:
+    """As the controller finds when it creates the Job: a CronJob of the same name makes the same Jobs."""
+    other = {"metadata": {"name": "hourly-29923860", "creationTimestamp": "2026-11-23T11:00:00Z"}}
+    jobs = tmp_path / "jobs.json"
+    jobs.write_text(json.dumps({"kind": "List", "items": [other]}))
+    arguments = ("explain", "-f", write(), "--jobs", str(jobs), "--now", "2026-11-23T11:00:05Z")
+    said = answer(*arguments)
+    assert isinstance(said, dict)
+    assert (said["action"], said["reason"], said["job"]) == ("skip", "UnexpectedJob", "hourly-29923860")
+    assert said["nextScheduleTime"] == "2026-11-23T12:00:00Z"
+    [event] = said["events"]
+    assert event["message"] == "Job hourly-29923860 exists already and belongs to somebody else; its slot is left out"
+    assert words(*arguments).splitlines() == [
+        f"Nothing is started now. {event['message']}.",
+        "The next slot starts at 2026-11-23T12:00:00Z, in 59m55s.",
+    ]
+
+
+def test_explain_leaves_an_active_job_alone_where_the_next_ones_name_is_taken(write: Write, active: str) -> None:
+    jobs = json.loads(Path(active).read_text())
+    jobs["items"].append({"metadata": {"name": "hourly-29923920", "creationTimestamp": "2026-11-23T12:00:00Z"}})
+    Path(active).write_text(json.dumps(jobs))
+    said = answer("explain", "-f", write(policy="Replace"), "--jobs", active, "--now", "2026-11-23T12:00:05Z")
+    assert isinstance(said, dict)
+    assert (said["action"], said["reason"], said["deletes"]) == ("skip", "UnexpectedJob", [])
+
+
+def test_explain_takes_what_kubectl_makes_without_a_cluster_for_created_now(write: Write) -> None:
+    path = Path(write())
+    path.write_text(path.read_text().replace("2026-11-23T10:20:00Z, uid: u1", "null, uid: null"))
+    said = answer("explain", "-f", str(path), "--now", "2026-11-23T11:00:05Z")
+    assert isinstance(said, dict)
+    assert (said["action"], said["nextScheduleTime"]) == ("wait", "2026-11-23T12:00:00Z")
+
+
+def test_explain_reads_a_request_as_kubectl_does_though_it_looks_like_a_time(write: Write) -> None:
+    path = Path(write())
+    annotated = "uid: u1, annotations: {trending.dev/requestedAt: 2026-11-23T11:00:00Z}"
+    path.write_text(path.read_text().replace("uid: u1", annotated))
+    said = answer("explain", "-f", str(path), "--now", "2026-11-23T10:30:00Z")
+    assert isinstance(said, dict)
+    assert said["job"] == manual_job_name("hourly", "2026-11-23T11:00:00Z")
+
+
+@pytest.mark.parametrize("as_list", [True, False], ids=["a list", "a single Job"])
+def test_explain_takes_jobs_written_by_hand_with_the_least_that_they_need(
+    write: Write, tmp_path: Path, as_list: bool
+) -> None:
+    owner = {"kind": "TrendingSchedule", "name": "hourly", "uid": "u1", "controller": True}
+    job = {"kind": "Job", "metadata": {"name": "hourly-29923860", "ownerReferences": [owner]}}
+    jobs = tmp_path / "jobs.yaml"
+    jobs.write_text(json.dumps({"items": [job]} if as_list else job))
+    said = answer("explain", "-f", write(), "--jobs", str(jobs), "--now", "2026-11-23T12:00:05Z")
+    assert isinstance(said, dict)
+    assert said["reason"] == "JobAlreadyActive"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("2026-11-23T10:20:00Z", "2026-11-23", "metadata.creationTimestamp: 2026-11-23T00:00:00 has no zone"),
+        ("uid: u1", "uid: u1, annotations: {a: 5}", "metadata.annotations is a map of strings"),
+        ("uid: u1", "uid: u1, labels: x", "metadata.labels is a map of strings"),
+    ],
+    ids=["no zone", "a number", "no map"],
+)
+def test_explain_refuses_metadata_that_no_object_has_with_a_sentence(
+    write: Write, old: str, new: str, told: str
+) -> None:
+    path = Path(write())
+    path.write_text(path.read_text().replace(old, new))
+    assert told in refusal("explain", "-f", str(path))
+
+
+@pytest.mark.parametrize(
+    ("jobs", "told"),
+    [
+        ({"kind": "List"}, "holds no List of Jobs: make it with `kubectl get jobs -o json`"),
+        ({"items": [1]}, "items[0] is no Job: it has no metadata.name"),
+        ({"items": [{"metadata": {"name": "x", "creationTimestamp": "soon"}}]}, "Job x cannot be read: 'soon' is not"),
+        ({"items": [{"metadata": {"name": "x", "ownerReferences": [{"controller": True}]}}]}, "Job x cannot be read"),
+    ],
+    ids=["no items", "no object", "no time", "no uid"],
+)
+def test_explain_refuses_what_are_no_jobs_with_a_sentence(
+    write: Write, tmp_path: Path, jobs: object, told: str
+) -> None:
+    path = tmp_path / "jobs.json"
+    path.write_text(json.dumps(jobs))
+    assert told in refusal("explain", "-f", write(), "--jobs", str(path))
+
+
+@pytest.mark.parametrize(
+    ("cut", "status", "told"),
+    [
+        (True, None, "spec is no object: write its fields below it"),
+        (False, {"lastRun": {"job": "x"}}, "status.lastRun.result is missing"),
+    ],
+    ids=["no spec", "a status that is none"],
+)
+def test_explain_answers_for_an_object_that_the_api_server_would_refuse(
+    write: Write, cut: bool, status: object, told: str
+) -> None:
+    path = Path(write(status=status))
+    if cut:
+        path.write_text(path.read_text().partition("spec:")[0])
+    said = answer("explain", "-f", str(path), "--now", "2026-11-23T11:00:05Z")
+    assert isinstance(said, dict)
+    assert (said["action"], said["reason"]) == ("none", "InvalidSchedule")
+    assert said["events"][0]["message"] == told

@@ -52,10 +52,21 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         (GOOD, "", "holds 0 documents"),
         (GOOD, "- a\n- b", "holds no object"),
         (GOOD, "a: [", "is not YAML"),
+        (GOOD, "a: !!binary aGVsbG8=", "holds what JSON has no word for"),
+        (GOOD, "a: &a [*a]", "holds what JSON has no word for"),
+        ("{secretKeyRef: {name: db, key: uri}, settings: {work_mem: 256MB}}", "x", "spec.database is no object"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_field(tmp_path: Path, old: str, new: str, sentence: str) -> None:
     assert sentence in read(tmp_path, GOOD.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    "value", ["2026-11-23", "2026-11-23T10:00:00Z", "2026-11-23 10:00:00"], ids=["a day", "a time", "a time as in SQL"]
+)
+def test_what_looks_like_a_time_is_text_as_it_is_to_kubectl(tmp_path: Path, value: str) -> None:
+    (tmp_path / "x.yaml").write_text(GOOD.replace("slice: {}", f"slice: {{day: [{value}]}}"))
+    assert read_schedule_file(tmp_path / "x.yaml").spec.rewrite[0].slice == {"day": [value]}
 
 
 def test_several_things_are_told_at_once(tmp_path: Path) -> None:

@@ -11,13 +11,15 @@ from pydantic import ValidationError
 from trending.api.duration import format_duration
 from trending.api.instant import format_instant, parse_instant
 from trending.api.names import KIND
+from trending.api.status import TrendingScheduleStatus
 from trending.cli.schedule_file import ScheduleFileError, read_object, read_schedule_object, told
 from trending.controller.validity import refusal_of
 from trending.schedule.decision import Decision, decide
 from trending.schedule.observed import Job, Schedule
 from trending.schedule.spread import offset_of
+from trending.schedule.starting import leave_out
 
-_SAID: Final = ("SuccessfulCreate", "JobAlreadyActive")
+_SAID: Final = ("SuccessfulCreate", "JobAlreadyActive", "UnexpectedJob")
 """Events whose words the first sentence has already."""
 
 
@@ -36,28 +38,39 @@ def command(file: Path, jobs: Path | None, now: str | None, output: str | None) 
     """
     try:
         moment = parse_instant(now) if now else datetime.now(UTC)
-        body = _as_json(read_schedule_object(file))
-        listed = _as_json(read_object(jobs)).get("items") or [] if jobs else []
-    except (ScheduleFileError, ValueError) as error:
+        body = read_schedule_object(file)
+        listed = _jobs_in(jobs) if jobs else []
+        answer, words = explain(body, listed, moment)
+    except ValueError as error:
         raise click.ClickException(str(error)) from None
-    answer, words = explain(body, listed, moment)
     click.echo(json.dumps(answer, ensure_ascii=False) if output else words)
 
 
 def explain(body: dict[str, Any], jobs: list[dict[str, Any]], now: datetime) -> tuple[dict[str, Any], str]:
-    """Return the answer as a JSON object and in sentences. A file that never was in a cluster counts as created now."""
+    """Return the answer as a JSON object and in sentences. A file that never was in a cluster counts as created now.
+
+    Raises ValueError, whose text says what is wrong, where a Job or a time cannot be read.
+    """
     metadata = body["metadata"]
-    metadata.setdefault("creationTimestamp", format_instant(now))
-    metadata.setdefault("uid", _owner_of(jobs, metadata["name"]))
+    # Objects that kubectl makes without a cluster say `creationTimestamp: null`.
+    metadata["creationTimestamp"] = metadata.get("creationTimestamp") or format_instant(now)
     try:
-        schedule = Schedule.from_object(body)
+        parse_instant(str(metadata["creationTimestamp"]))
+    except ValueError as error:
+        raise ValueError(f"metadata.creationTimestamp: {error}") from None
+    metadata["uid"] = metadata.get("uid") or _owner_of(jobs, metadata["name"])
+    try:
+        schedule = Schedule.from_object({"spec": None, **body})
     except ValidationError as error:
-        message = "; ".join(told(error, "spec"))
+        message = "; ".join(told(error, "status" if error.title == TrendingScheduleStatus.__name__ else "spec"))
         answer = _answer(
             action="none", reason="InvalidSchedule", events=[_event("Warning", "InvalidSchedule", message)]
         )
         return answer, f"Nothing is started: the API server would refuse the schedule.\n{message}"
-    decision = decide(schedule, [Job.from_object(job) for job in jobs], now, refusal=refusal_of(schedule))
+    known = [_job(job, schedule.namespace, now) for job in jobs]
+    decision = decide(schedule, known, now, refusal=refusal_of(schedule))
+    if decision.starts and (other := _holder_of(str(decision.job), schedule, known)):
+        decision = leave_out(decision, other)
     return _from_decision(decision), in_words(decision, schedule, now)
 
 
@@ -131,13 +144,41 @@ def _event(kind: str, reason: str, message: str) -> dict[str, str]:
     return {"type": kind, "reason": reason, "message": message}
 
 
+def _jobs_in(path: Path) -> list[dict[str, Any]]:
+    """Return the Jobs of a file, a List of them or a single one. Raises ScheduleFileError."""
+    document = read_object(path)
+    jobs = [document] if document.get("kind") == "Job" else document.get("items")
+    if not isinstance(jobs, list):
+        raise ScheduleFileError(f"{path} holds no List of Jobs: make it with `kubectl get jobs -o json`")
+    for number, job in enumerate(jobs):
+        metadata = job.get("metadata") if isinstance(job, dict) else None
+        if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+            raise ScheduleFileError(f"{path}: items[{number}] is no Job: it has no metadata.name")
+    return jobs
+
+
+def _job(body: dict[str, Any], namespace: str, now: datetime) -> Job:
+    """Read a Job. One without a namespace is the schedule's, one without a time was created when it was started."""
+    metadata = body["metadata"]
+    created = metadata.get("creationTimestamp") or (body.get("status") or {}).get("startTime") or format_instant(now)
+    metadata = {**metadata, "namespace": metadata.get("namespace") or namespace, "creationTimestamp": created}
+    try:
+        return Job.from_object({**body, "metadata": metadata})
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise ValueError(f"Job {metadata['name']} cannot be read: {error}") from None
+
+
+def _holder_of(name: str, schedule: Schedule, jobs: list[Job]) -> Job | None:
+    """Return the Job that has a name already and is not this schedule's; None where there is none."""
+    named = (job for job in jobs if (job.namespace, job.name) == (schedule.namespace, name))
+    return next((job for job in named if job.owner != schedule.uid), None)
+
+
 def _owner_of(jobs: list[dict[str, Any]], name: str) -> str:
     """Return the uid by which Jobs name their owner of this name, for a file that has none."""
     owners = (owner for job in jobs for owner in job["metadata"].get("ownerReferences") or [])
-    return next((str(owner["uid"]) for owner in owners if owner.get("kind") == KIND and owner.get("name") == name), "")
+    return next((str(owner["uid"]) for owner in owners if _is_named(owner, name)), "")
 
 
-def _as_json(document: dict[str, Any]) -> dict[str, Any]:
-    """Return what YAML read as it would have come from the API server: times as text."""
-    result: dict[str, Any] = json.loads(json.dumps(document, default=lambda value: value.isoformat()))
-    return result
+def _is_named(owner: dict[str, Any], name: str) -> bool:
+    return (owner.get("kind"), owner.get("name")) == (KIND, name) and "uid" in owner

@@ -90,7 +90,7 @@ def _of_file(file: Path | None, database: str | None) -> _Asked:
     if file is None:
         raise AssertionError("a file or a document is given")
     schedule = read_schedule_file(file)
-    refusal = _refusal(_as_json(read_schedule_object(file)))
+    refusal = _refusal(read_schedule_object(file))
     inquiry = Inquiry(
         namespace=schedule.namespace, schedule=schedule.name, spec=schedule.spec, access=given.access(database)
     )
@@ -120,7 +120,7 @@ def _made(inquiry: Inquiry, deadline: datetime) -> RunPlan:
 def _refusal(body: dict[str, Any]) -> Finding | None:
     """Return why the controller would not accept the schedule."""
     now = datetime.now(UTC)
-    body["metadata"].setdefault("creationTimestamp", format_instant(now))
+    body["metadata"]["creationTimestamp"] = format_instant(now)
     body.pop("status", None)
     schedule = Schedule.from_object(body)
     refusal = decide(schedule, [], now, refusal=refusal_of(schedule)).refusal
@@ -161,9 +161,3 @@ class _Told:
         else:
             click.echo(f"Error: {error}", err=True)
         return 1 if retry else 2
-
-
-def _as_json(document: dict[str, Any]) -> dict[str, Any]:
-    """Return what YAML read as it would have come from the API server: times as text."""
-    result: dict[str, Any] = json.loads(json.dumps(document, default=lambda value: value.isoformat()))
-    return result

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
 from trending.api.names import API_VERSION, KIND
 from trending.api.spec import TrendingScheduleSpec
+
+if TYPE_CHECKING:
+    import yaml
+
+_TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 
 
 class ScheduleFileError(ValueError):
@@ -49,7 +56,14 @@ def read_schedule_object(path: Path) -> dict[str, Any]:
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(metadata, dict) or not isinstance(name, str) or not name:
         raise ScheduleFileError(f"{path}: metadata.name is missing: write metadata: {{name: hourly}}")
+    for field in ("labels", "annotations"):
+        if not _is_of_strings(metadata.get(field) or {}):
+            raise ScheduleFileError(f"{path}: metadata.{field} is a map of strings: write numbers in quotes")
     return document
+
+
+def _is_of_strings(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(each, str) for each in value.values())
 
 
 def told(error: ValidationError, root: str) -> list[str]:
@@ -63,15 +77,18 @@ def _sentence(error: Any, root: str) -> str:
         return f"{path} is missing"
     if error["type"] == "extra_forbidden":
         return f"{path}: there is no such field"
+    if error["type"] == "model_type":
+        return f"{path} is no object: write its fields below it"
     return f"{path}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Read a file with one object in YAML or JSON. Raises ScheduleFileError."""
+    """Read a file with one object in YAML or JSON, as the API server would get it. Raises ScheduleFileError."""
     import yaml
 
     try:
-        documents = [each for each in yaml.safe_load_all(path.read_text(encoding="utf-8")) if each is not None]
+        text = path.read_text(encoding="utf-8")
+        documents = [each for each in yaml.load_all(text, _loader()) if each is not None]
     except OSError as error:
         raise ScheduleFileError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -82,4 +99,21 @@ def read_object(path: Path) -> dict[str, Any]:
         raise ScheduleFileError(f"{path} holds {len(documents)} documents: give a file with one")
     if not isinstance(documents[0], dict):
         raise ScheduleFileError(f"{path} holds no object: give a file with one")
-    return documents[0]
+    try:
+        document: dict[str, Any] = json.loads(json.dumps(documents[0]))
+    except (TypeError, ValueError) as error:
+        raise ScheduleFileError(f"{path} holds what JSON has no word for: {error}") from None
+    return document
+
+
+def _loader() -> type[yaml.SafeLoader]:
+    """Return a loader that takes what looks like a time for text, as kubectl does: the API's own times are text."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        yaml_implicit_resolvers = {  # noqa: RUF012 (as the library has it)
+            first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    return Loader
