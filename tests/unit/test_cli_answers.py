@@ -2,12 +2,18 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from trending.cli import main
+from trending.cli.plan_view import print_plan
+from trending.cli.run_view import print_report
+from trending.report import Report
+from trending.runner.planned import RunPlan
+from trending.runner.preflight import Finding
 from trending.schedule.job_names import manual_job_name
 
 SCHEDULE = """
@@ -87,9 +93,10 @@ def test_next_gives_times_of_the_zone_with_their_offset() -> None:
         (("0 0 31 2 *",), "never fires"),
         (("0 0 0 * * *",), "has 6 fields"),
         (("@hourly", "--time-zone", "Europe/Berln"), "there is no time zone 'Europe/Berln'"),
+        (("TZ=UTC 0 * * * *",), "write it in --time-zone"),
         (("@hourly", "--from", "yesterday"), "is not a time"),
     ],
-    ids=["never fires", "six fields", "unknown zone", "no time"],
+    ids=["never fires", "six fields", "unknown zone", "zone within", "no time"],
 )
 def test_next_refuses_with_a_sentence(arguments: tuple[str, ...], words: str) -> None:
     assert words in refusal("next", *arguments)
@@ -335,8 +342,8 @@ def test_explain_takes_jobs_written_by_hand_with_the_least_that_they_need(
     ("old", "new", "told"),
     [
         ("2026-11-23T10:20:00Z", "2026-11-23", "metadata.creationTimestamp: 2026-11-23T00:00:00 has no zone"),
-        ("uid: u1", "uid: u1, annotations: {a: 5}", "metadata.annotations is a map of strings"),
-        ("uid: u1", "uid: u1, labels: x", "metadata.labels is a map of strings"),
+        ("uid: u1", "uid: u1, annotations: {a: 5}", "metadata.annotations.a has to be a text: write 5 in quotes"),
+        ("uid: u1", "uid: u1, labels: x", "metadata.labels has to be an object"),
     ],
     ids=["no zone", "a number", "no map"],
 )
@@ -355,8 +362,9 @@ def test_explain_refuses_metadata_that_no_object_has_with_a_sentence(
         ({"items": [1]}, "items[0] is no Job: it has no metadata.name"),
         ({"items": [{"metadata": {"name": "x", "creationTimestamp": "soon"}}]}, "Job x cannot be read: 'soon' is not"),
         ({"items": [{"metadata": {"name": "x", "ownerReferences": [{"controller": True}]}}]}, "Job x cannot be read"),
+        ({"items": [{"kind": "Pod", "metadata": {"name": "x"}}]}, "items[0] is no Job, but of kind Pod"),
     ],
-    ids=["no items", "no object", "no time", "no uid"],
+    ids=["no items", "no object", "no time", "no uid", "a pod"],
 )
 def test_explain_refuses_what_are_no_jobs_with_a_sentence(
     write: Write, tmp_path: Path, jobs: object, told: str
@@ -384,3 +392,41 @@ def test_explain_answers_for_an_object_that_the_api_server_would_refuse(
     assert isinstance(said, dict)
     assert (said["action"], said["reason"]) == ("none", "InvalidSchedule")
     assert said["events"][0]["message"] == told
+
+
+def test_the_schedule_may_come_from_standard_input(write: Write) -> None:
+    text = Path(write()).read_text()
+    result = CliRunner().invoke(main, ["explain", "-f", "-", "--now", "2026-11-23T11:00:05Z"], input=text)
+    assert (result.exit_code, result.output.splitlines()[0].split(" ")[:2]) == (0, ["Job", "hourly-29923860"])
+    result = CliRunner().invoke(main, ["explain", "-f", "-"], input="a: [")
+    assert (result.exit_code, result.output[:34]) == (1, "Error: standard input is not YAML:")
+
+
+def test_plan_reads_a_file_once_since_it_may_be_a_pipe(write: Write) -> None:
+    text = Path(write()).read_text()
+    environment = {"TRENDING_DATABASE_URI": ""}
+    result = CliRunner().invoke(main, ["plan", "-f", "-", "-o", "json"], input=text, env=environment)
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["preflight"][0]["sentence"].startswith("no database is given")
+
+
+def test_a_text_in_colons_is_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    at = datetime(2026, 11, 23, 11, tzinfo=UTC)
+    message = "connection to server at fd00:a:b::1 failed"
+    print_report(
+        Report(job="x", start_time=at, completion_time=at, result="Failed", reason="ConnectionError", message=message)
+    )
+    print_plan(RunPlan(preflight=[Finding(level="error", where="database", sentence=message)]))
+    assert capsys.readouterr().out.count(message) == 2
+
+
+def test_a_bench_that_could_not_write_its_figures_is_not_begun(tmp_path: Path) -> None:
+    arguments = [
+        "bench",
+        "--database",
+        "postgresql://nobody@127.0.0.1:9/none",
+        "--json",
+        str(tmp_path / "no" / "x.json"),
+    ]
+    result = CliRunner().invoke(main, arguments)
+    assert (result.exit_code, result.stderr) == (2, f"Error: --json: there is no folder {tmp_path / 'no'}\n")

@@ -97,6 +97,7 @@ def command(database: str | None, **options: Any) -> None:
     try:
         if plot:
             check_plot(plot)
+        _check_folder(options["json_file"])
         access = given.access(database)
     except (NoPlotError, ConfigurationError) as error:
         raise given.UnfitError(str(error)) from None
@@ -121,6 +122,12 @@ def command(database: str | None, **options: Any) -> None:
         sys.exit(_INTERRUPTED if bout.was_interrupted else 1)
 
 
+def _check_folder(file: Path | None) -> None:
+    """Raise UnfitError where a file cannot be written, before the work is done."""
+    if file and not file.absolute().parent.is_dir():
+        raise given.UnfitError(f"--json: there is no folder {file.parent}")
+
+
 def _tell(bout: Bout, *, as_json: bool, file: Path | None) -> None:
     text = json.dumps(bout.to_json(), indent=2, ensure_ascii=False)
     if file:
@@ -132,7 +139,7 @@ def _tell(bout: Bout, *, as_json: bool, file: Path | None) -> None:
 
         from trending.bench.view import print_bout
 
-        print_bout(Console(), bout)
+        print_bout(Console(emoji=False), bout)
 
 
 def _title(bout: Bout) -> str:

@@ -12,7 +12,7 @@ from trending.api.duration import format_duration
 from trending.api.instant import format_instant, parse_instant
 from trending.api.names import KIND
 from trending.api.status import TrendingScheduleStatus
-from trending.cli.schedule_file import ScheduleFileError, read_object, read_schedule_object, told
+from trending.cli.schedule_file import FILE_HELP, ScheduleFileError, named, read_object, read_schedule_object, told
 from trending.controller.validity import refusal_of
 from trending.schedule.decision import Decision, decide
 from trending.schedule.observed import Job, Schedule
@@ -24,7 +24,7 @@ _SAID: Final = ("SuccessfulCreate", "JobAlreadyActive", "UnexpectedJob")
 
 
 @click.command("explain")
-@click.option("-f", "--file", required=True, type=click.Path(path_type=Path), help="A file with one TrendingSchedule.")
+@click.option("-f", "--file", required=True, type=click.Path(path_type=Path), help=FILE_HELP)
 @click.option("--jobs", type=click.Path(path_type=Path), help="A file with its Jobs: `kubectl get jobs -o json`.")
 @click.option("--now", metavar="TIME", help="The time to decide for, as 2026-11-23T18:00:00Z; default now.")
 @click.option("-o", "--output", type=click.Choice(["json"]), help="Print a JSON object.")
@@ -149,11 +149,13 @@ def _jobs_in(path: Path) -> list[dict[str, Any]]:
     document = read_object(path)
     jobs = [document] if document.get("kind") == "Job" else document.get("items")
     if not isinstance(jobs, list):
-        raise ScheduleFileError(f"{path} holds no List of Jobs: make it with `kubectl get jobs -o json`")
+        raise ScheduleFileError(f"{named(path)} holds no List of Jobs: make it with `kubectl get jobs -o json`")
     for number, job in enumerate(jobs):
         metadata = job.get("metadata") if isinstance(job, dict) else None
         if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
-            raise ScheduleFileError(f"{path}: items[{number}] is no Job: it has no metadata.name")
+            raise ScheduleFileError(f"{named(path)}: items[{number}] is no Job: it has no metadata.name")
+        if job.get("kind", "Job") != "Job":
+            raise ScheduleFileError(f"{named(path)}: items[{number}] is no Job, but of kind {job['kind']}")
     return jobs
 
 

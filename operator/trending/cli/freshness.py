@@ -59,6 +59,6 @@ def _print(slices: list[FreshSlice]) -> None:
         of = format_precise(each.data_timestamp) if each.data_timestamp else "never written"
         cells = (schedule, each.target or "", each.table_name, slice_, f"{each.rows or 0:,}", of, age)
         table.add_row(*map(escape, cells))
-    console = Console()
+    console = Console(emoji=False)
     # In a pipe there is no width, and nothing may be cut off: a line a slice, for grep and cut.
-    (console if console.is_terminal else Console(width=_WIDE)).print(table)
+    (console if console.is_terminal else Console(emoji=False, width=_WIDE)).print(table)

@@ -7,9 +7,8 @@ from itertools import islice
 import click
 
 from trending.api.instant import parse_instant
-from trending.schedule.cron import InvalidScheduleError
 from trending.schedule.slots import slots_of, upcoming
-from trending.schedule.zone import UnknownTimeZoneError, load_zone
+from trending.schedule.zone import load_zone
 
 
 @click.command("next")
@@ -29,10 +28,8 @@ def command(cron: str, time_zone: str, start: str | None, count: int, output: st
         after = parse_instant(start) if start else datetime.now(UTC)
         zone = load_zone(time_zone)
         slots = slots_of(cron, time_zone, base=after)
-    except UnknownTimeZoneError as error:
+    except ValueError as error:
         raise click.ClickException(str(error).replace("spec.timeZone", "--time-zone")) from None
-    except (InvalidScheduleError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
     instants = list(islice(upcoming(slots, after), count))
     times = [slot.astimezone(zone).isoformat(timespec="seconds").replace("+00:00", "Z") for slot in instants]
     if output:

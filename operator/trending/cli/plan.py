@@ -16,7 +16,7 @@ from trending.api.instant import format_instant, parse_instant
 from trending.cli import database as given
 from trending.cli import job_document
 from trending.cli.job_document import read_access, read_document
-from trending.cli.schedule_file import ScheduleFileError, read_schedule_file, read_schedule_object
+from trending.cli.schedule_file import FILE_HELP, ScheduleFileError, read_schedule_object, schedule_of
 from trending.controller.validity import refusal_of
 from trending.runner.failure import ConfigurationError, RunError
 from trending.runner.plan import Inquiry, make_plan
@@ -39,7 +39,7 @@ _PLACES: Final = {
 
 
 @click.command("plan")
-@click.option("-f", "--file", type=click.Path(path_type=Path), help="A file with one TrendingSchedule.")
+@click.option("-f", "--file", type=click.Path(path_type=Path), help=FILE_HELP)
 @given.option
 @click.option(
     "--now",
@@ -89,8 +89,9 @@ class _Asked:
 def _of_file(file: Path | None, database: str | None) -> _Asked:
     if file is None:
         raise AssertionError("a file or a document is given")
-    schedule = read_schedule_file(file)
-    refusal = _refusal(read_schedule_object(file))
+    document = read_schedule_object(file)
+    schedule = schedule_of(document, file)
+    refusal = _refusal(document)
     inquiry = Inquiry(
         namespace=schedule.namespace, schedule=schedule.name, spec=schedule.spec, access=given.access(database)
     )

@@ -12,9 +12,12 @@ from trending.runner.planned import PlannedRefresh, PlannedRewrite, RunPlan
 _MARKS = {"error": "[red]✗[/]", "warning": "[yellow]![/]", "ok": "[green]✓[/]"}
 
 
-def print_plan(plan: RunPlan) -> None:
-    """Print it on standard output, with colours where that is a terminal."""
-    console = Console()
+def print_plan(plan: RunPlan, *, exit_code: int | None = None) -> None:
+    """Print it on standard output, with colours where that is a terminal.
+
+    `exit_code` is that of who made the plan, where it was read from JSON, which does not say what may pass.
+    """
+    console = Console(emoji=False)
     for finding in plan.preflight:
         console.print(
             f"{_MARKS[finding.level]} [bold]{escape(finding.where)}[/]: {escape(finding.sentence)}", soft_wrap=True
@@ -33,7 +36,7 @@ def print_plan(plan: RunPlan) -> None:
             "them first, and may find more to change. Nothing was written; time and WAL are those of earlier runs.[/]",
             soft_wrap=True,
         )
-    console.print(_verdict(plan))
+    console.print(_verdict(plan.exit_code if exit_code is None else exit_code))
 
 
 def _refreshes(plan: RunPlan) -> Table:
@@ -66,7 +69,7 @@ def _wal(each: PlannedRefresh | PlannedRewrite) -> str:
     return "" if each.wal_bytes is None else f"{each.wal_bytes / 1e6:.1f} MB"
 
 
-def _verdict(plan: RunPlan) -> str:
-    if plan.exit_code == 0:
+def _verdict(exit_code: int) -> str:
+    if exit_code == 0:
         return "[green]A run would work.[/]"
-    return "[red]A run would fail: correct what is marked above.[/]" if plan.exit_code == 2 else "[yellow]Try again.[/]"
+    return "[red]A run would fail: correct what is marked above.[/]" if exit_code == 2 else "[yellow]Try again.[/]"

@@ -23,7 +23,7 @@ from trending.cli import job_document
 from trending.cli.job_document import read_access, read_document
 from trending.cli.run_lines import JsonLines, LogLines, lines
 from trending.cli.run_view import live_progress, print_report
-from trending.cli.schedule_file import ScheduleFile, ScheduleFileError, read_schedule_file
+from trending.cli.schedule_file import FILE_HELP, ScheduleFile, ScheduleFileError, read_schedule_file
 from trending.report import Report, write_termination_message
 from trending.runner.access import Access
 from trending.runner.failure import ConfigurationError
@@ -46,7 +46,7 @@ class Ended:
 
 
 @click.command("run")
-@click.option("-f", "--file", type=click.Path(path_type=Path), help="A file with one TrendingSchedule.")
+@click.option("-f", "--file", type=click.Path(path_type=Path), help=FILE_HELP)
 @given.option
 @click.option(
     "--now", metavar="TIME", help="The data timestamp, as 2026-11-23T18:00:00Z; default the database's clock."

@@ -37,7 +37,8 @@ def print_report(report: Report) -> None:
     """Print what a run did as tables and a sentence on standard output."""
     from rich.console import Console
 
-    console = Console()
+    # Text in colons is no name of an emoji: an address may have :a: in it.
+    console = Console(emoji=False)
     console.print(_steps_table(report))
     for step in report.steps:
         if step.note and step.seconds is not None:

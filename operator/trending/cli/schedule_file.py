@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
+from trending.api.instant import parse_instant
 from trending.api.names import API_VERSION, KIND
 from trending.api.spec import TrendingScheduleSpec
 
-if TYPE_CHECKING:
-    import yaml
-
-_TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+FILE_HELP: Final = "A file with one TrendingSchedule; - is standard input."
+_STANDARD_INPUT: Final = Path("-")
+_TEXTS: Final = ("namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
+_MAPS: Final = ("labels", "annotations")
 
 
 class ScheduleFileError(ValueError):
@@ -34,36 +35,54 @@ class ScheduleFile:
 
 def read_schedule_file(path: Path) -> ScheduleFile:
     """Read a file with one TrendingSchedule in YAML or JSON. Raises ScheduleFileError, which names the field."""
-    document = read_schedule_object(path)
+    return schedule_of(read_schedule_object(path), path)
+
+
+def schedule_of(document: Mapping[str, Any], path: Path) -> ScheduleFile:
+    """Take a schedule from the object that a file holds. Raises ScheduleFileError, which names the field."""
     metadata = document["metadata"]
     try:
         spec = TrendingScheduleSpec.model_validate(document.get("spec"))
     except ValidationError as error:
-        raise ScheduleFileError("\n".join(f"{path}: {sentence}" for sentence in told(error, "spec"))) from None
-    return ScheduleFile(name=metadata["name"], namespace=str(metadata.get("namespace") or "default"), spec=spec)
+        raise ScheduleFileError("\n".join(f"{named(path)}: {each}" for each in told(error, "spec"))) from None
+    return ScheduleFile(name=metadata["name"], namespace=metadata.get("namespace") or "default", spec=spec)
 
 
 def read_schedule_object(path: Path) -> dict[str, Any]:
     """Read a file with one named TrendingSchedule, whose spec is not looked at. Raises ScheduleFileError."""
-    document = read_object(path)
+    document, file = read_object(path), named(path)
     if document.get("apiVersion") != API_VERSION or document.get("kind") != KIND:
         what = f"apiVersion {document.get('apiVersion')!r} and kind {document.get('kind')!r}"
-        raise ScheduleFileError(f"{path} has {what}: a schedule has apiVersion: {API_VERSION} and kind: {KIND}")
+        raise ScheduleFileError(f"{file} has {what}: a schedule has apiVersion: {API_VERSION} and kind: {KIND}")
     unknown = sorted(set(document) - {"apiVersion", "kind", "metadata", "spec", "status"})
     if unknown:
-        raise ScheduleFileError(f"{path}: unknown field {unknown[0]!r}; fields of a schedule stand under spec")
-    metadata = document.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    if not isinstance(metadata, dict) or not isinstance(name, str) or not name:
-        raise ScheduleFileError(f"{path}: metadata.name is missing: write metadata: {{name: hourly}}")
-    for field in ("labels", "annotations"):
-        if not _is_of_strings(metadata.get(field) or {}):
-            raise ScheduleFileError(f"{path}: metadata.{field} is a map of strings: write numbers in quotes")
-    return document
+        raise ScheduleFileError(f"{file}: unknown field {unknown[0]!r}; fields of a schedule stand under spec")
+    try:
+        metadata = _metadata(document.get("metadata"))
+    except ValueError as error:
+        raise ScheduleFileError(f"{file}: {error}") from None
+    return {**document, "metadata": metadata}
 
 
-def _is_of_strings(value: object) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(each, str) for each in value.values())
+def _metadata(given: Any) -> dict[str, Any]:
+    """Return metadata without what is null, which is as good as absent. Raises ValueError, which names the field."""
+    metadata = {key: value for key, value in given.items() if value is not None} if isinstance(given, dict) else {}
+    if not metadata.get("name"):
+        raise ValueError("metadata.name is missing: write metadata: {name: hourly}")
+    texts = {f"metadata.{key}": metadata[key] for key in ("name", *_TEXTS) if key in metadata}
+    for key in _MAPS:
+        if not isinstance(inner := metadata.get(key, {}), dict):
+            raise ValueError(f"metadata.{key} has to be an object")  # noqa: TRY004 (a file that is wrong, not a program)
+        texts |= {f"metadata.{key}.{name}": value for name, value in inner.items()}
+    for place, value in texts.items():
+        if not isinstance(value, str):
+            raise ValueError(f"{place} has to be a text: write {value!r} in quotes")  # noqa: TRY004 (as above)
+    if "creationTimestamp" in metadata:
+        try:
+            parse_instant(metadata["creationTimestamp"])
+        except ValueError as error:
+            raise ValueError(f"metadata.creationTimestamp: {error}") from None
+    return metadata
 
 
 def told(error: ValidationError, root: str) -> list[str]:
@@ -83,37 +102,26 @@ def _sentence(error: Any, root: str) -> str:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Read a file with one object in YAML or JSON, as the API server would get it. Raises ScheduleFileError."""
-    import yaml
+    """Read a file, or standard input for `-`, with one object in YAML or JSON. Raises ScheduleFileError."""
+    from trending.cli.json_yaml import read_documents
 
+    file = named(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        documents = [each for each in yaml.load_all(text, _loader()) if each is not None]
+        data = sys.stdin.buffer.read() if path == _STANDARD_INPUT else path.read_bytes()
+        documents = read_documents(data.decode())
     except OSError as error:
-        raise ScheduleFileError(f"{path} cannot be read: {error.strerror}") from None
+        raise ScheduleFileError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ScheduleFileError(f"{path} is not UTF-8 text") from None
-    except yaml.YAMLError as error:
-        raise ScheduleFileError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        raise ScheduleFileError(f"{file} is not UTF-8 text") from None
+    except ValueError as error:
+        raise ScheduleFileError(f"{file} {error}") from None
     if len(documents) != 1:
-        raise ScheduleFileError(f"{path} holds {len(documents)} documents: give a file with one")
+        raise ScheduleFileError(f"{file} holds {len(documents)} documents: give a file with one")
     if not isinstance(documents[0], dict):
-        raise ScheduleFileError(f"{path} holds no object: give a file with one")
-    try:
-        document: dict[str, Any] = json.loads(json.dumps(documents[0]))
-    except (TypeError, ValueError) as error:
-        raise ScheduleFileError(f"{path} holds what JSON has no word for: {error}") from None
-    return document
+        raise ScheduleFileError(f"{file} holds no object: give a file with one")
+    return documents[0]
 
 
-def _loader() -> type[yaml.SafeLoader]:
-    """Return a loader that takes what looks like a time for text, as kubectl does: the API's own times are text."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        yaml_implicit_resolvers = {  # noqa: RUF012 (as the library has it)
-            first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
-            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
-
-    return Loader
+def named(path: Path) -> str:
+    """Return what a file is called in a sentence."""
+    return "standard input" if path == _STANDARD_INPUT else str(path)
