@@ -102,6 +102,39 @@ def test_a_context_that_does_not_exist_is_told_with_those_that_are_near(server: 
     assert result.stderr == 'Error: your kubeconfig has no context "her"; did you mean here?\n'
 
 
+@pytest.mark.parametrize("current", ["", "gone"])
+def test_a_context_that_is_named_needs_no_current_one(server: ApiServer, tmp_path: Path, current: str) -> None:
+    config = tmp_path / "config"  # where $KUBECONFIG leads
+    config.write_text(json.dumps({**json.loads(config.read_text()), "current-context": current}))
+    arguments = ("suspend", "hourly")
+    assert call(*arguments, "--context", "here").exit_code == 0
+    assert server.schedules[0]["spec"]["suspend"] is True
+    told = call(*arguments).stderr
+    assert told == (
+        'Error: your kubeconfig has no context "gone"\n'
+        if current
+        else "Error: your kubeconfig has no current context: name one with --context; there is here\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "is no kubeconfig"),
+        ("- a", "is no kubeconfig"),
+        ("a: [", "is no kubeconfig"),
+        ("apiVersion: v1\nkind: Config\ncontexts: null\ncurrent-context: ''\n", "has no current context"),
+        ("contexts: [{name: a}]\ncurrent-context: a\n", "Expected key context"),
+    ],
+)
+def test_a_file_that_is_no_kubeconfig_is_told_as_such(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "config").write_text(text)
+    result = call("suspend", "hourly", "--kubeconfig", str(tmp_path / "config"))
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert result.stderr.startswith("Error: ")
+    assert sentence in result.stderr
+
+
 def test_a_command_that_does_not_exist_is_told_with_those_that_are_near() -> None:
     result = call("suspnd", "hourly")
     assert result.exit_code == 2

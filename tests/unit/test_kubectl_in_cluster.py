@@ -11,6 +11,7 @@ from tests.unit.api_server import ApiServer
 from tests.unit.kube import job_body
 from tests.unit.plugin import call
 from tests.unit.test_kubectl_logs import add_pod
+from trending.cli.kubectl.plan_log import PlanLog
 from trending.runner.planned import PlannedRewrite, RunPlan
 from trending.runner.preflight import Finding
 
@@ -63,6 +64,20 @@ def test_a_plan_is_shown_as_by_hand_and_its_exit_code_is_the_pods(
     assert server.deleted == [job["metadata"]["name"]]
     assert container_of(job)["args"] == ["plan", "--document", "/etc/trending/run.json", "-o", "json"]
     assert (container_of(job)["image"], container_of(job)["imagePullPolicy"]) == ("ours:1", "Never")
+
+
+def test_what_may_pass_is_not_told_as_what_has_to_be_corrected(server: ApiServer, made: list[dict[str, Any]]) -> None:
+    server.logs["plan exits with"] = "1"
+    shown = call("plan", "hourly")
+    assert made
+    assert (shown.exit_code, shown.stdout.splitlines()[-1]) == (1, "Try again.")
+
+
+def test_what_is_waited_for_may_have_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal, for rich
+    view = PlanLog()
+    with view.shown():
+        view.remark("Job x: cannot pull registry/[/image]")
 
 
 @pytest.mark.usefixtures("made")

@@ -7,14 +7,15 @@ import difflib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import click
+import yaml
 from aiohttp import ClientError, ClientTimeout
-from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.config import ConfigException
+from kubernetes.aio.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 from trending.api.names import GROUP, PLURAL, RUN_CONTAINER, SCHEDULE_LABEL, VERSION
 from trending.cli.kubectl.where import Where
@@ -56,16 +57,23 @@ class Cluster(Kube):
     @classmethod
     async def open(cls, where: Where) -> Cluster:
         """Connect. Raises ClickException where there is no kubeconfig, or no such context in it, ConfigException where
-        one cannot be read."""
-        configuration, load = Configuration(), cast("Any", config)  # these loaders have no types
-        file = _kubeconfig(where)
-        contexts, current = load.list_kube_config_contexts(config_file=file)
-        chosen = next((each for each in contexts if each["name"] == where.context), None) if where.context else current
-        if chosen is None:
-            near = nearest(str(where.context), [each["name"] for each in contexts])
-            raise click.ClickException(f'your kubeconfig has no context "{where.context}"{near}')
-        await load.load_kube_config(client_configuration=configuration, config_file=file, context=where.context)
-        namespace = where.namespace or chosen["context"].get("namespace") or "default"
+        it lacks something."""
+        configuration, read = Configuration(), _read(_kubeconfig(where))
+        contexts = {each["name"]: each.value.get("context") or {} for each in read["contexts"].value}
+        context = where.context or read.value.get("current-context")
+        if not context:
+            known = f"; there {'is' if len(contexts) == 1 else 'are'} {', '.join(contexts)}" if contexts else ""
+            raise click.ClickException(f"your kubeconfig has no current context: name one with --context{known}")
+        if context not in contexts:
+            near = nearest(context, list(contexts))
+            raise click.ClickException(f'your kubeconfig has no context "{context}"{near}')
+        load: Any = KubeConfigLoader  # it has no types
+        loader = load(read, active_context=context, config_base_path=None)
+        try:
+            await loader.load_and_set(configuration)
+        except ValueError as error:  # of data that are no base64, of tokens that are none
+            raise click.ClickException(f'your kubeconfig\'s context "{context}" cannot be used: {error}') from None
+        namespace = where.namespace or contexts[context].get("namespace") or "default"
         return cls(ApiClient(configuration), namespace)
 
     async def list_schedules(self, *, everywhere: bool = False) -> list[JsonObject]:
@@ -162,6 +170,16 @@ def _kubeconfig(where: Where) -> str:
     if not files:
         raise click.ClickException(f"there is no kubeconfig at {given}: name one with --kubeconfig or $KUBECONFIG")
     return os.pathsep.join(map(str, files))
+
+
+def _read(file: str) -> Any:
+    """Read a kubeconfig's files as one. Raises ClickException where one of them cannot be read."""
+    merge: Any = KubeConfigMerger  # it has no types
+    try:
+        return merge(file).config
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
+        # The client takes for granted that it is an object with lists in it: of an empty file it says TypeError.
+        raise click.ClickException(f"{file} is no kubeconfig ({type(error).__name__})") from None
 
 
 def nearest(name: str, names: list[str]) -> str:

@@ -49,5 +49,5 @@ def command(
     else:
         from trending.cli.plan_view import print_plan
 
-        print_plan(view.plan)
+        print_plan(view.plan, exit_code=exit_code)
     ctx.exit(exit_code)

@@ -36,7 +36,9 @@ class PlanLog:
     def remark(self, text: str) -> None:
         """Say what is waited for."""
         if self._status:
-            self._status.update(text)
+            from rich.text import Text
+
+            self._status.update(Text(text))  # kubelets and registries write brackets
         else:
             click.echo(text, err=True)
 
