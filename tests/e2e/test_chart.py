@@ -189,6 +189,7 @@ def test_the_server_accepts_what_kustomize_makes(cluster: Kubectl, controller: C
         ("image.digest=abc", "at '/image/digest': 'abc' does not match pattern"),
         ("watchNamespaces={Team_A}", "at '/watchNamespaces/0': 'Team_A' does not match pattern"),
         ("tolerations[0].efect=NoSchedule", "at '/tolerations/0': additional properties 'efect' not allowed"),
+        ("topologySpreadConstraints[0].minDomain=2", "additional properties 'minDomain' not allowed"),
         ("replicas=2,leaderElection.enabled=false", "Set leaderElection.enabled=true, or replicas=1."),
     ],
 )
@@ -202,6 +203,17 @@ def test_a_tag_that_yaml_has_read_as_a_number_is_refused(helm: Path, tmp_path: P
     values.write_text("image: {tag: 1.10}\n", encoding="utf-8")
     with pytest.raises(rendering.RenderError, match=re.escape("at '/image/tag': got number, want integer or string")):
         rendering.render(helm, f"--values={values}")
+
+
+def test_a_tag_that_is_a_number_and_a_namespace_of_digits_stay_what_they_are(helm: Path, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text('image: {tag: 20261126}\nruns: {image: {tag: 20261127}}\nwatchNamespaces: ["2026"]\n')
+    objects = rendering.render(helm, "--set=rbac.aggregate=false", f"--values={values}", namespace="1126")
+    own = container_of(objects)
+    assert own["image"] == "trending-operator:20261126"
+    assert environment(own)["TRENDING_RUN_IMAGE"] == "trending-operator:20261127"
+    namespaces = {each["metadata"].get("namespace", "") for each in objects}
+    assert namespaces == {"", "1126", "2026"}
 
 
 def test_the_crd_reaches_the_cluster_as_the_models_say_and_is_kept(helm: Path) -> None:
@@ -233,6 +245,37 @@ def test_a_digest_is_the_runs_too_unless_they_have_another_image(helm: Path) -> 
     assert own["image"] == environment(own)["TRENDING_RUN_IMAGE"] == f"trending-operator:1@{digest}"
     other = container_of(render(helm, "image.tag=1", f"image.digest={digest}", "runs.image.tag=2"))
     assert environment(other)["TRENDING_RUN_IMAGE"] == "trending-operator:2"
+
+
+def test_a_spread_without_a_selector_gets_the_controllers_and_another_keeps_its_own(helm: Path) -> None:
+    usual = ["maxSkew=1", "topologyKey=zone", "whenUnsatisfiable=ScheduleAnyway"]
+    given = [f"topologySpreadConstraints[{index}].{each}" for index in range(2) for each in usual]
+    objects = render(helm, *given, "topologySpreadConstraints[1].labelSelector.matchLabels.team=a")
+    deployment = only(objects, "Deployment")["spec"]
+    own, other = (each["labelSelector"] for each in deployment["template"]["spec"]["topologySpreadConstraints"])
+    assert own == deployment["selector"]
+    assert other == {"matchLabels": {"team": "a"}}
+
+
+@pytest.mark.parametrize("length", [5, 47, 52, 63])
+def test_what_is_made_for_helm_test_is_never_called_as_the_release(helm: Path, length: int) -> None:
+    objects = rendering.render(helm, f"--set=fullnameOverride={'n' * length}")
+    tests = {each["metadata"]["name"] for each in objects if "helm.sh/hook" in each["metadata"].get("annotations", {})}
+    assert tests == {f"{'n' * min(length, 47)}-test"}
+    assert max(map(len, tests)) <= 52  # a schedule is called so, too
+
+
+def test_the_network_policy_lets_helm_test_ask_for_metrics(helm: Path) -> None:
+    objects = rendering.render(
+        helm, "--set=networkPolicy.create=true", "--set=networkPolicy.metricsFrom[0].ipBlock.cidr=10.0.0.0/8"
+    )
+    (pod,) = (each for each in objects if each["kind"] == "Pod")
+    metrics = only(objects, "NetworkPolicy")["spec"]["ingress"][1]["from"]
+    assert metrics[0] == {"ipBlock": {"cidr": "10.0.0.0/8"}}
+    assert metrics[1] == {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": pod["metadata"]["namespace"]}},
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": pod["metadata"]["labels"]["app.kubernetes.io/name"]}},
+    }
 
 
 def test_values_reach_the_controllers_pod(helm: Path) -> None:

@@ -65,8 +65,8 @@ def test_the_schema_admits_no_key_that_there_is_not() -> None:
     def objects(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         if schema.get("type") == "object" and schema.get("properties"):
             yield schema
-        for each in schema.get("properties", {}).values():
-            yield from objects(each)
+        for each in (*schema.get("properties", {}).values(), schema.get("items")):
+            yield from objects(each) if each else ()
 
     found = list(objects(json.loads(chart_values.build_schema(VALUES))))
     assert len(found) > 10
@@ -101,6 +101,13 @@ def test_the_schedule_of_helm_test_is_valid_and_runs_only_where_there_is_a_datab
     with_database, without = (helm_test.manifest("tested", secret=secret, key="uri")["spec"] for secret in ("db", ""))
     assert [TrendingScheduleSpec.model_validate(spec).immediate for spec in (with_database, without)] == [True, False]
     assert [spec["suspend"] for spec in (with_database, without)] == [False, True]
+
+
+def test_the_run_of_helm_test_pulls_its_image_as_the_controller_does() -> None:
+    spec = helm_test.manifest("tested", secret="db", key="uri", pull_secrets=[{"name": "registry"}])["spec"]
+    pod = TrendingScheduleSpec.model_validate(spec).template
+    assert pod is not None
+    assert pod.to_json_object() == {"spec": {"imagePullSecrets": [{"name": "registry"}]}}
 
 
 class Told(helm_test.ApiServer):

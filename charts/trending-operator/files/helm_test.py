@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final, LiteralString
@@ -107,7 +107,7 @@ def fetch(url: str) -> str:
         ) from None
 
 
-def manifest(name: str, *, secret: str, key: str) -> dict[str, Any]:
+def manifest(name: str, *, secret: str, key: str, pull_secrets: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
     """Return the schedule: with a Secret one that runs at once and never again, without one that is suspended."""
     return {
         "apiVersion": "trending.dev/v1",
@@ -121,6 +121,7 @@ def manifest(name: str, *, secret: str, key: str) -> dict[str, Any]:
             "activeDeadlineSeconds": 120,
             "database": {"secretKeyRef": {"name": secret or "none", "key": key}},
             "rewrite": [{"name": "test", "table": TABLE, "slice": {}, "key": ["id"], "query": QUERY}],
+            "template": {"spec": {"imagePullSecrets": list(pull_secrets)}},
         },
     }
 
@@ -201,7 +202,7 @@ def main() -> None:
     """Test the release; raises TestFailedError."""
     environment = os.environ
     host, name, secret = (environment[each] for each in ("TEST_HOST", "TEST_SCHEDULE", "TEST_SECRET"))
-    key = environment["TEST_SECRET_KEY"]
+    key, pull_secrets = environment["TEST_SECRET_KEY"], json.loads(environment["TEST_PULL_SECRETS"])
     fetch(f"http://{host}:8080/readyz")
     say("The controller is ready.")
     count = sum(line.startswith("trending_") for line in fetch(f"http://{host}:8081/metrics").splitlines())
@@ -212,7 +213,7 @@ def main() -> None:
     api.delete(name)
     with database:
         try:
-            api.create(manifest(name, secret=secret, key=key))
+            api.create(manifest(name, secret=secret, key=key, pull_secrets=pull_secrets))
             wait_until_accepted(api, name)
             say("It has accepted a schedule.")
             if secret:

@@ -32,8 +32,8 @@
 
 {{/* What selects the controllers' pods; it may never change, a Deployment's selector being immutable. */}}
 {{- define "trending-operator.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "trending-operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "trending-operator.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "trending-operator.labels" -}}
@@ -43,9 +43,14 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
+{{/* A tag as text; of a number Helm makes one in floating point: 20261126 would be 2.0261126e+07. */}}
+{{- define "trending-operator.tag" -}}
+{{- kindIs "string" . | ternary . (int64 .) }}
+{{- end }}
+
 {{/* repository:tag, with a digest repository:tag@digest, by which alone it is pulled then. */}}
 {{- define "trending-operator.image" -}}
-{{- printf "%s:%v" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag | include "trending-operator.tag") }}
 {{- with .Values.image.digest }}@{{ . }}{{ end }}
 {{- end }}
 
@@ -57,7 +62,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and (not $run.repository) (not $run.tag) (not $run.digest) }}
 {{- $digest = $own.digest }}
 {{- end }}
-{{- printf "%s:%v" (default $own.repository $run.repository) (coalesce $run.tag $own.tag .Chart.AppVersion) }}
+{{- $tag := coalesce $run.tag $own.tag .Chart.AppVersion | include "trending-operator.tag" }}
+{{- printf "%s:%s" (default $own.repository $run.repository) $tag }}
 {{- if $digest }}@{{ $digest }}{{ end }}
 {{- end }}
 
@@ -88,16 +94,22 @@ seccompProfile:
 {{- end }}
 {{- end }}
 
+{{/* At most 52 characters, as a schedule's name; never the release's own, whose ServiceAccount would go with the test's. */}}
 {{- define "trending-operator.testName" -}}
-{{- printf "%s-test" (include "trending-operator.fullname" .) | trunc 52 | trimSuffix "-" }}
+{{- printf "%s-test" (include "trending-operator.fullname" . | trunc 47 | trimSuffix "-") }}
+{{- end }}
+
+{{/* What tells the test's objects, and by what the network policy lets its pod ask for metrics. */}}
+{{- define "trending-operator.testLabels" -}}
+app.kubernetes.io/name: {{ include "trending-operator.name" . | trunc 58 | trimSuffix "-" }}-test
 {{- end }}
 
 {{/* Metadata of the objects of `helm test`: made for it, and gone afterwards, whatever came out. Labels that no selector knows. */}}
 {{- define "trending-operator.testMetadata" -}}
 name: {{ include "trending-operator.testName" . }}
-namespace: {{ include "trending-operator.testNamespace" . }}
+namespace: {{ include "trending-operator.testNamespace" . | quote }}
 labels:
-  app.kubernetes.io/name: {{ include "trending-operator.name" . }}-test
+  {{- include "trending-operator.testLabels" . | nindent 2 }}
   app.kubernetes.io/managed-by: {{ .Release.Service }}
 annotations:
   helm.sh/hook: test
