@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from itertools import dropwhile
 from typing import Any, Final
 
 import click
@@ -59,17 +60,17 @@ def _usage(command: click.Command, context: click.Context) -> str:
 
 
 def _text(command: click.Command) -> Iterator[str]:
-    r"""Yield a help text's paragraphs; what follows a \b is shown as it stands."""
+    r"""Yield a help text's paragraphs; what is indented after a \b is shown as it stands."""
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
-        if paragraph.startswith("\b\n"):
-            first, *rest = paragraph.removeprefix("\b\n").splitlines()
-            indented = [line for line in (first, *rest) if line.startswith(" ")]
-            if not first.startswith(" "):
-                yield f"{first}\n"
-            shown = indented if not first.startswith(" ") and len(indented) == len(rest) else [first, *rest]
-            yield "```text\n" + inspect.cleandoc("\n".join(shown)) + "\n```\n"
-        else:
-            yield " ".join(paragraph.split()).replace("<", "&lt;") + "\n"
+        lines = paragraph.splitlines()
+        as_it_stands = []
+        if lines[:1] == ["\b"]:
+            as_it_stands = list(dropwhile(lambda line: not line.startswith(" "), lines))
+            lines = lines[1 : len(lines) - len(as_it_stands)]
+        if lines:
+            yield " ".join(" ".join(lines).split()).replace("<", "&lt;") + "\n"
+        if as_it_stands:
+            yield "```text\n" + inspect.cleandoc("\n".join(as_it_stands)) + "\n```\n"
 
 
 def _cell(text: Any) -> str:

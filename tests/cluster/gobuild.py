@@ -143,7 +143,7 @@ def _go() -> str:
     found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if not found:
         raise ClusterError(
-            "Go 1.26 or newer is needed to build what cannot be downloaded here, and `go` is not on PATH:"
+            "Go 1.21 or newer is needed to build what cannot be downloaded here, and `go` is not on PATH:"
             " install it (https://go.dev/dl/), or install Docker, kind, kubectl and helm"
         )
     return found

@@ -259,7 +259,7 @@ def test_a_program_that_hangs_is_ended_and_named(tmp_path: Path) -> None:
 
 def test_without_docker_and_without_go_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_args, **_named: None)
-    with pytest.raises(ClusterError, match=r"Go 1\.26 or newer is needed.*install it"):
+    with pytest.raises(ClusterError, match=r"Go 1\.21 or newer is needed.*install it"):
         gobuild._go()
 
 
