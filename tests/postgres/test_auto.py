@@ -141,6 +141,16 @@ def test_where_other_things_hang_on_the_rows_it_merges_whatever_changes(
     assert note == f"Auto took Merge: 90 % of 30,000 rows change, and {why}"
 
 
+def test_a_publication_of_the_table_above_would_send_every_row_too(database: Database) -> None:
+    with_rows(database, PARTITIONED)
+    database.execute("CREATE PUBLICATION feed FOR TABLE hot WITH (publish_via_partition_root)")
+    strategy, note = told(database, target(90, table="hot_a"))
+    assert (strategy, note) == (
+        "Merge",
+        "Auto took Merge: 90 % of 30,000 rows change, and publication feed would send every row",
+    )
+
+
 def test_thresholds_measured_on_this_database_count(database: Database) -> None:
     with_rows(database, PARTITIONED)
     database.execute("INSERT INTO trending.threshold (name, value) VALUES ('merge_below/partitioned', 0.7)")

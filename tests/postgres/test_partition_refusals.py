@@ -143,13 +143,13 @@ def test_who_is_not_the_owner_is_told(table: Database) -> None:
 
 
 def test_a_member_of_the_owner_makes_everything_the_owners(table: Database) -> None:
-    table.execute("CREATE ROLE member LOGIN IN ROLE discovery", role=ADMIN)
+    table.execute("CREATE ROLE partitioner LOGIN IN ROLE discovery", role=ADMIN)
     try:
-        partition(table, "t", by=("board",), role="member")
+        partition(table, "t", by=("board",), role="partitioner")
         owners = "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relname ~ '^t_|^t$'"
         assert table.execute(owners) == [("discovery",)]
     finally:
-        table.execute("DROP OWNED BY member; DROP ROLE member", role=ADMIN)
+        table.execute("DROP OWNED BY partitioner; DROP ROLE partitioner", role=ADMIN)
 
 
 def test_an_owner_who_may_make_no_tables_in_the_schema_is_told(table: Database) -> None:

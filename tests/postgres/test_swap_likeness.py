@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.postgres.server import ADMIN, OWNER, Database
-from tests.postgres.swaps import found, staged
+from tests.postgres.swaps import SCORES, found, ranking, staged, swapped
 from trending.runner.rewrite.strategy import Destination
 from trending.runner.rewrite.swap import build, exchange
 from trending.runner.rewrite.swap.definition import Definition, read_definition
@@ -119,6 +119,18 @@ def test_columns_that_are_not_staged_have_the_tables_defaults(rich: Database) ->
     assert first == (2.0, 1, ["a", "%"], NOW), "what came through the table got its default, not the partition's"
     rich.execute(f"""INSERT INTO {TABLE_NAME} (id, "sp;an", "Sco%re") VALUES (1000, 'we''ek%', 1)""")
     assert rich.execute(f"SELECT number FROM {TABLE_NAME} WHERE id = 1000") == [(51,)]
+
+
+def test_neither_are_those_that_the_partition_alone_has(database: Database) -> None:
+    database.execute(
+        f"CREATE DOMAIN mood AS text DEFAULT 'fine'; {SCORES} ALTER TABLE scores ADD COLUMN mood mood;"
+        "ALTER TABLE scores ALTER extra DROP DEFAULT; ALTER TABLE scores_v1_week ALTER extra SET DEFAULT 'own'"
+    )
+    through = "INSERT INTO scores (track_id, version, span) VALUES (1000, 'v1', 'week') RETURNING extra, mood"
+    assert database.execute(through) == [(None, "fine")], "what a row has that comes through the table"
+    with database.connect(role=OWNER, autocommit=True) as connection:
+        swapped(connection, ranking(3))
+    assert database.execute("SELECT DISTINCT extra, mood FROM scores_v1_week") == [(None, "fine")]
 
 
 def test_a_member_of_the_owner_may_swap_and_the_owner_stays(rich: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from tests.postgres.server import ADMIN, OWNER, Database
@@ -124,3 +125,36 @@ def test_what_hangs_on_other_partitions_or_on_the_table_alone_is_not_in_the_way(
         assert [leaf.node.name for leaf in found(connection).leaves] == ["scores_v1_week"]
         swapped(connection, ranking(3))
     assert scores.execute("SELECT sum(score) FROM all_scores WHERE version = 'v1' AND span = 'week'") == [(15150,)]
+
+
+def test_what_a_failed_build_of_an_index_has_left_is_named(scores: Database) -> None:
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        scores.execute("CREATE UNIQUE INDEX CONCURRENTLY once ON scores_v1_week (genre)")
+    assert "index once of scores_v1_week is not valid: drop it, or REINDEX it" in why_not(scores)
+    scores.execute("DROP INDEX once")
+    with scores.connect(role=OWNER, autocommit=True) as connection:
+        swapped(connection, ranking(3))
+
+
+def test_a_publication_of_the_table_whose_partition_is_the_target_is_named(scores: Database) -> None:
+    scores.execute("CREATE PUBLICATION p FOR TABLE scores")
+    assert "publication p replicates scores" in why_not(scores, {"span": ["week"]}, table="scores_v1")
+
+
+@pytest.mark.parametrize("what", ["TABLE scores_v1_week", "INDEX scores_v1_week_pkey"])
+def test_a_tablespace_that_the_role_may_not_create_in_is_named(scores: Database, what: str) -> None:
+    space = f"fast_{scores.name}"
+    with scores.connect(role=ADMIN, autocommit=True) as admin, scores.connect(role=OWNER, autocommit=True) as owner:
+        admin.execute("SET allow_in_place_tablespaces = on")
+        admin.execute(f"CREATE TABLESPACE {space} LOCATION ''".encode())
+        try:
+            admin.execute(f"ALTER {what} SET TABLESPACE {space}".encode())
+            name = what.partition(" ")[2]
+            assert f"discovery has no right to create in tablespace {space}, which {name} is in" in why_not(scores)
+            admin.execute(f"GRANT CREATE ON TABLESPACE {space} TO discovery".encode())
+            swapped(owner, ranking(3))
+            query = "SELECT spcname FROM pg_class JOIN pg_tablespace AS t ON t.oid = reltablespace WHERE relname = %s"
+            assert admin.execute(query, [name]).fetchall() == [(space,)]
+        finally:
+            admin.execute(f"ALTER {what} SET TABLESPACE pg_default".encode())
+            admin.execute(f"DROP TABLESPACE {space}".encode())

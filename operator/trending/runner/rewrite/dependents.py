@@ -22,7 +22,8 @@ _DEPENDENTS: Final = """
         (SELECT p.pubname::text FROM pg_publication_tables AS p
          JOIN pg_namespace AS n ON n.nspname = p.schemaname
          JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = p.tablename
-         JOIN part ON part.oid = c.oid ORDER BY p.pubname LIMIT 1)
+         WHERE c.oid IN (SELECT oid FROM part UNION SELECT relid FROM pg_partition_ancestors(%(oid)s::oid::regclass))
+         ORDER BY p.pubname LIMIT 1)
 """
 
 _CHILD: Final = """

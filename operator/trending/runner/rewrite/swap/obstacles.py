@@ -11,8 +11,8 @@ from trending.runner.rewrite.swap.tree import ChangedError, Found, Obstacle
 
 Connection = psycopg.Connection[Any]
 
-# Each gives sentences. %(path)s are the oids of the root, the tables above the leaves, and the leaves; %(leaves)s and
-# %(above)s are those.
+# Each gives sentences. %(path)s are the oids of the root, the tables above the leaves, and the leaves; %(root)s and
+# %(leaves)s are those.
 _OBSTACLES: Final = (
     # Rights.
     """
@@ -31,6 +31,14 @@ _OBSTACLES: Final = (
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     CROSS JOIN LATERAL (VALUES (current_user), (pg_get_userbyid(c.relowner))) AS r (name)
     WHERE c.oid = ANY(%(leaves)s) AND NOT has_schema_privilege(r.name, n.oid, 'CREATE')
+    """,
+    # An index has a tablespace of its own; in the database's, which is 0, everybody may.
+    """
+    SELECT format('%%I has no right to create in tablespace %%I, which %%s is in', current_user, t.spcname,
+        c.oid::regclass)
+    FROM pg_class AS c JOIN pg_tablespace AS t ON t.oid = c.reltablespace
+    WHERE (c.oid = ANY(%(leaves)s) OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = ANY(%(leaves)s)))
+        AND NOT has_tablespace_privilege(t.oid, 'CREATE')
     """,
     """
     SELECT format('%%I may not lock %%s, for want of UPDATE, DELETE and TRUNCATE', current_user, oid::regclass)
@@ -71,7 +79,8 @@ _OBSTACLES: Final = (
     """
     SELECT format('publication %%I replicates %%s', p.pubname, c.oid::regclass)
     FROM pg_class AS c, pg_publication AS p
-    WHERE c.oid = ANY(%(path)s) AND (p.puballtables
+    WHERE (c.oid = ANY(%(path)s) OR c.oid IN (SELECT relid FROM pg_partition_ancestors(%(root)s::oid::regclass)))
+        AND (p.puballtables
         OR EXISTS (SELECT FROM pg_publication_rel AS r WHERE r.prpubid = p.oid AND r.prrelid = c.oid)
         OR EXISTS (SELECT FROM pg_publication_namespace AS s WHERE s.pnpubid = p.oid AND s.pnnspid = c.relnamespace))
     """,
@@ -104,6 +113,12 @@ _OBSTACLES: Final = (
     """
     SELECT format('%%s has a security label', objoid::regclass)
     FROM pg_seclabel WHERE classoid = 'pg_class'::regclass AND objoid = ANY(%(leaves)s)
+    """,
+    # What a CREATE INDEX or REINDEX CONCURRENTLY is at, or has left when it failed: made anew it would be built in
+    # full, or fail where that has failed.
+    """
+    SELECT format('index %%s of %%s is not valid: drop it, or REINDEX it', indexrelid::regclass, indrelid::regclass)
+    FROM pg_index WHERE indrelid = ANY(%(leaves)s) AND NOT (indisvalid AND indisready AND indislive)
     """,
     # What ATTACH would make under its lock.
     """

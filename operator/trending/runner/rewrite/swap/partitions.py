@@ -15,12 +15,15 @@ from trending.runner.slices import Slice
 
 Connection = psycopg.Connection[Any]
 
+# As rewriteTargetListIU() has it: the column's, else its type's (a domain's as an expression, another's as a text).
 _DEFAULTS: Final = """
-    SELECT a.attname::text, CASE WHEN a.attidentity = '' THEN pg_get_expr(d.adbin, d.adrelid)
+    SELECT a.attname::text, CASE WHEN a.attidentity = ''
+        THEN coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0), quote_literal(t.typdefault),
+            'NULL')
         ELSE format('nextval(%%L::regclass)', pg_get_serial_sequence(%(table)s, a.attname)) END
-    FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+    LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-        AND (d.adbin IS NOT NULL OR a.attidentity <> '')
     ORDER BY a.attnum
 """
 
@@ -54,7 +57,8 @@ class Partitions:
     found: Found
     leaves: tuple[Leaf, ...]
     defaults: dict[str, str]
-    """The table's own defaults, as expressions: a row that comes through it gets these, not the partition's."""
+    """What the table gives a row that lacks a column, as expressions: what comes through it gets these, NULL included,
+    not the partition's own."""
 
     @property
     def parents(self) -> tuple[Node, ...]:
@@ -90,9 +94,7 @@ def _find(connection: Connection, slice_: Slice) -> Partitions | Obstacle:
                 return Obstacle(f"the definition of index {index.name} cannot be read: {index.definition}")
     table = slice_.table
     defaults = connection.execute(_DEFAULTS, {"table": table.qualified, "oid": table.oid}).fetchall()
-    return Partitions(
-        slice=slice_, found=found, leaves=leaves, defaults={name: text for name, text in defaults if text}
-    )
+    return Partitions(slice=slice_, found=found, leaves=leaves, defaults=dict(defaults))
 
 
 def _leaf(connection: Connection, node: Node, nodes: dict[int, Node]) -> Leaf:
