@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from tests.postgres.boards import target, with_board
 from tests.postgres.partitions import checksum, in_the_end, outlined, partition
-from tests.postgres.runs import start
-from tests.postgres.server import Database
+from tests.postgres.plans import write
+from tests.postgres.runs import own_target, spec_dict, start
+from tests.postgres.server import ADMIN, Database
 from trending.runner.rewrite.swap import Partitions, find_partitions
 from trending.runner.slices import canonical_slice
 from trending.runner.table import look_up
@@ -39,15 +38,7 @@ def command(database: Database, *arguments: str) -> tuple[int, str, str]:
 
 @pytest.fixture
 def schedule(tmp_path: Path) -> str:
-    document: dict[str, Any] = {
-        "apiVersion": "trending.dev/v1",
-        "kind": "TrendingSchedule",
-        "metadata": {"name": "hourly"},
-        "spec": target().model_dump(mode="json", by_alias=True, exclude_unset=True),
-    }
-    path = tmp_path / "schedule.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return str(path)
+    return str(write(tmp_path, target().model_dump(mode="json", by_alias=True, exclude_unset=True)))
 
 
 def test_it_says_what_it_is_going_to_do_and_does_it(board: Database, schedule: str) -> None:
@@ -151,3 +142,22 @@ def test_swap_takes_its_slices(board: Database) -> None:
             found = find_partitions(connection, canonical_slice(connection, table, slice_, where="here"))
             assert isinstance(found, Partitions), found
             assert [leaf.node.name for leaf in found.leaves] == leaves
+
+
+def test_the_slices_are_those_of_runs_whatever_the_roles_settings_make_of_values(
+    database: Database, tmp_path: Path
+) -> None:
+    database.execute(
+        "CREATE TABLE hot (day date, id int, PRIMARY KEY (day, id)); INSERT INTO hot VALUES ('2026-02-01', 1)"
+    )
+    with database.connect(autocommit=True) as connection:
+        slice_ = canonical_slice(connection, look_up(connection, "hot", where=""), {"day": ["2026-02-01"]}, where="")
+    for setting in ("DateStyle = 'SQL, DMY'", "quote_all_identifiers = on"):
+        database.execute(f"ALTER ROLE discovery IN DATABASE {database.name} SET {setting}", role=ADMIN)
+    own = own_target(slice={"day": ["2026-02-01"]}, query="SELECT 1 AS id")
+    file = str(write(tmp_path, spec_dict(rewrite=[own])))
+    with database.connect() as run:
+        run.execute("SELECT pg_advisory_xact_lock(%s)", [slice_.lock_key])
+        code, _, err = command(database, "hot", "-f", file, "--yes", "--wait", "1")
+    assert code == 1
+    assert f"slice {slice_} could not be had within 1 s" in err

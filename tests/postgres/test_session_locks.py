@@ -10,6 +10,7 @@ import pytest
 from tests.postgres.runs import ledger, own_target, report_of, run, spec, step_of
 from tests.postgres.server import Database
 from tests.postgres.sides import Side, at_the_gate, gate
+from tests.waiting import until
 
 ONE = spec(rewrite=[own_target(query="SELECT 1 AS id, 1 AS score")])
 TWO = spec(rewrite=[own_target(query="SELECT 1 AS id, 2 AS score")])
@@ -165,3 +166,32 @@ def test_the_settings_of_a_role_do_not_end_the_lock_session(hot: Database) -> No
     slow = spec(rewrite=[own_target(query="SELECT 1 AS id, length(pg_sleep(1)::text) AS score")])
     report = report_of(run(hot, slow))
     assert "begun again" not in (step_of(report, "own").note or "")
+
+
+def test_nor_do_they_end_a_session_that_waits_within_its_transaction(hot: Database) -> None:
+    """Where a slice is whole partitions the table is locked once the source is staged."""
+    hot.execute(
+        "DROP TABLE hot; CREATE TABLE hot (kind text, id int, score float8, PRIMARY KEY (kind, id)) "
+        "PARTITION BY LIST (kind); CREATE TABLE hot_a PARTITION OF hot FOR VALUES IN ('a')"
+    )
+    hot.execute(
+        f"ALTER ROLE discovery IN DATABASE {hot.name} SET idle_in_transaction_session_timeout = '100ms'",
+        role="postgres",
+    )
+    own = own_target(slice={"kind": ["a"]}, query="SELECT 1 AS id, 1 AS score", strategy="Auto")
+    with hot.connect(role="postgres") as other:
+        other.execute("SET idle_in_transaction_session_timeout = 0")
+        other.execute("LOCK TABLE hot IN SHARE MODE")
+        side = Side(hot, spec(rewrite=[own]))
+        side.heard.wait_for("waiting for a lock on public.hot, held by pid")
+        until(lambda: hot.execute(IDLE) or not side.is_alive(), what="a pause between two attempts", pause=0.02)
+        other.commit()
+        assert "begun again" not in (step_of(side.report(), "own").note or "")
+    assert hot.execute("SELECT * FROM hot") == [("a", 1, 1)]
+
+
+# The one that keeps the locks is idle all the time, and has no snapshot.
+IDLE = """
+    SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'trending/%'
+    AND state = 'idle in transaction' AND backend_xmin IS NOT NULL AND clock_timestamp() - state_change > '150 ms'
+"""

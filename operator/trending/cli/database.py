@@ -12,6 +12,7 @@ from psycopg.conninfo import make_conninfo
 from trending.cli.job_document import read_access, read_document
 from trending.runner.access import Access, from_uri
 from trending.runner.failure import ConfigurationError
+from trending.runner.session import AS_WRITTEN, ENCODING
 
 VARIABLE: Final = "TRENDING_DATABASE_URI"
 ORIGIN: Final = "the URI given by hand"
@@ -64,7 +65,8 @@ def connected(uri: str | None, *, purpose: str) -> Iterator[psycopg.Connection[A
 @contextmanager
 def connected_to(place: Access, *, purpose: str) -> Iterator[psycopg.Connection[Any]]:
     """Connect, in autocommit mode. Raises click.ClickException with a sentence for whatever the driver raises."""
-    own = {"application_name": f"trending/{purpose}", "options": "-c TimeZone=UTC"}
+    options = " ".join(f"-c {name}={value}" for name, value in AS_WRITTEN.items())
+    own = {"application_name": f"trending/{purpose}", "client_encoding": ENCODING, "options": options}
     try:
         conninfo = make_conninfo(**({"connect_timeout": "10"} | place.parameters | own))
         with psycopg.connect(conninfo, autocommit=True) as connection:

@@ -35,19 +35,32 @@ _SERVER_SIDE: Final = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "30s",
     "client_connection_check_interval": "10s",
-    # One connection waits while the other works.
+    # One connection waits while the other works, within a transaction too, or for somebody else's lock.
     "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
 }
 
-_FIXED: Final = {
-    "default_transaction_isolation": "read committed",
-    "default_transaction_read_only": "off",
+ENCODING: Final = "UTF8"
+"""The client's encoding. By default it is the database's, in which not all can be told (LATIN1), or nothing is text but
+bytes (SQL_ASCII)."""
+
+AS_WRITTEN: Final = {
     "TimeZone": "UTC",
     # Only how values are written: the order of day and month when they are read stays the user's.
     "DateStyle": "ISO",
     "IntervalStyle": "postgres",
     "extra_float_digits": "1",
     "bytea_output": "hex",
+    "quote_all_identifiers": "off",
+}
+"""How values and names are written, for all sessions alike: canonical slices, their locks and their rows in the ledger
+are made of these texts."""
+
+_FIXED: Final = {
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    **AS_WRITTEN,
+    "client_encoding": ENCODING,
     # The scanner for `:now` reads quotes by the standard.
     "standard_conforming_strings": "on",
 }
@@ -73,7 +86,8 @@ class Sessions:
         self._settings = settings
         self._stop = stop
         defaults = {"connect_timeout": _CONNECT_TIMEOUT, **_CLIENT_SIDE}
-        self._conninfo = make_conninfo(**{**defaults, **access.parameters, "application_name": f"trending/{schedule}"})
+        own = {"application_name": f"trending/{schedule}", "client_encoding": ENCODING}
+        self._conninfo = make_conninfo(**{**defaults, **access.parameters, **own})
         self.when_refused: Callable[[], None] = _nothing
         """Called before another attempt to connect: who holds a connection that the run can do without lets it go."""
 
