@@ -77,3 +77,22 @@ def test_a_schedule_s_own_former_slices_and_runs_by_hand_are_not_named(hot: Data
     by_hand = replace(of("one"), run_id="local/1", namespace=None, trigger="Manual")
     assert "warning" not in note(hot, ["b"], by_hand, NOW + 2 * HOUR)
     assert "warning" not in note(hot, ["b"], of("one"), NOW + 3 * HOUR)
+
+
+def test_a_data_timestamp_of_long_ago_is_no_trouble(hot: Database) -> None:
+    note(hot, ["a", "b"], of("one"), NOW)
+    assert "warning" in note(hot, ["b"], of("two"), datetime(1, 1, 2, tzinfo=UTC))
+
+
+def test_another_one_on_a_partition_is_named_and_so_is_one_on_the_table(hot: Database) -> None:
+    hot.execute(
+        "DROP TABLE hot; CREATE TABLE hot (board text, id int, score float8, PRIMARY KEY (board, id)) "
+        "PARTITION BY LIST (board); CREATE TABLE hot_a PARTITION OF hot FOR VALUES IN ('a');"
+        "CREATE TABLE hot_b PARTITION OF hot FOR VALUES IN ('b')"
+    )
+    note(hot, ["a"], of("one"), NOW)
+    wanted = spec(rewrite=[own_target(table="hot_a", query="SELECT 'a' AS board, 1 AS id, 1 AS score")])
+    said = step_of(report_of(run(hot, wanted, who=of("two"), now=NOW + HOUR)), "own").note or ""
+    assert "schedule discovery/one (slice {'board': ['a']} of public.hot), at 2026-11-23T18:00:00Z too" in said
+    assert "schedule discovery/two (slice {} of public.hot_a), at" in note(hot, ["a"], of("one"), NOW + 2 * HOUR)
+    assert "warning" not in note(hot, ["b"], of("three"), NOW + 2 * HOUR)

@@ -298,6 +298,14 @@ def test_columns_that_the_query_has_to_return_and_does_not_are_told(board: Datab
     assert "it does not return 'author', which is NOT NULL in public.hot and has no default" in told
 
 
+def test_a_default_of_the_columns_type_is_one(board: Database) -> None:
+    board.execute("CREATE DOMAIN mood AS text DEFAULT 'fine'; ALTER TABLE hot ADD COLUMN mood mood NOT NULL")
+    board.execute("INSERT INTO source VALUES ('a', 11, 11)")
+    assert planned(board, board_spec())["rewrite"][0]["rowsInserted"] == 1
+    report_of(run(board, TrendingScheduleSpec.model_validate(board_spec())))
+    assert board.execute("SELECT mood FROM hot WHERE post_id = 11") == [("fine",)]
+
+
 def test_a_table_slice_or_key_that_is_not_there_is_told_as_a_run_tells_it(board: Database) -> None:
     for target, what in (
         ({"table": "nowhere"}, "spec.rewrite[0].table: there is no table nowhere"),
@@ -364,6 +372,13 @@ def test_ones_own_slices_and_those_that_share_no_row_are_no_others(board: Databa
     elsewhere = board_spec(target={"slice": {"board": ["side"], "kind": ["a", "b"]}})
     assert not told_of_others(planned(board, elsewhere, schedule="other"))
     assert told_of_others(planned(board, board_spec(), schedule="other"))
+
+
+def test_one_on_a_table_that_inherits_is_one_on_the_same_rows(board: Database) -> None:
+    written_by(board, schedule="other", slice_=SLICE)
+    board.execute("CREATE TABLE more (PRIMARY KEY (board, kind, post_id)) INHERITS (hot)")
+    told = only(told_of_others(planned(board, board_spec(target={"table": "more"}))))
+    assert f"target own of schedule {NAMESPACE}/other has written rows of this slice of public.more at" in told
 
 
 def test_runs_that_come_by_turns_from_two_clusters_are_told(board: Database) -> None:

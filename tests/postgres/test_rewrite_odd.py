@@ -244,6 +244,11 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         {"slice": {"s": ["b"]}, "query": "SELECT 1 AS id"},
         "spec.rewrite[0].slice.s: a value is none for that column of odd.hot",
     ),
+    "a slice that a domain refuses": (
+        "CREATE DOMAIN few AS int CHECK (VALUE < 5); CREATE TABLE hot (id int PRIMARY KEY, s few)",
+        {"slice": {"s": ["9"]}, "query": "SELECT 1 AS id"},
+        "spec.rewrite[0].slice.s: a value is none for that column of odd.hot",
+    ),
     "a slice without a partition": (
         "CREATE TABLE hot (k text, id int, PRIMARY KEY (k, id)) PARTITION BY LIST (k)",
         {"slice": {"k": ["b"]}, "query": "SELECT 1 AS id"},

@@ -11,6 +11,11 @@ from tests.postgres.boards import NOW, OLD, STRATEGIES, board_for, rows, target
 from tests.postgres.runs import counts, ledger, own_target, report_of, run, spec
 from tests.postgres.server import Database
 
+DOMAINS = """
+    CREATE DOMAIN price AS numeric(5,2); CREATE DOMAIN short AS varchar(4); CREATE DOMAIN letter AS "char";
+    CREATE DOMAIN share AS float8; CREATE DOMAIN half AS share CHECK (VALUE <= 0.5);
+"""
+
 
 @pytest.fixture
 def board(database: Database, request: pytest.FixtureRequest) -> Database:
@@ -89,13 +94,20 @@ def test_values_are_converted_as_an_insert_would(database: Database) -> None:
         ("varchar(4)", "main", "mainly", "main"),
         ("numeric(5,2)", "1.01", "1.005", "1.01"),
         ("timestamp(0)", "2026-01-01 00:00:01", "2026-01-01 00:00:00.7", "2026-01-01 00:00:01"),
+        ("char(4)", "main", "mainly", "main"),
+        ('"char"', "m", "main", "m"),
+        ("name", "é" * 31, "é" * 32, "é" * 31),
+        ("price", "1.01", "1.005", "1.01"),
+        ("short", "main", "mainly", "main"),
+        ("letter", "m", "main", "m"),
     ],
 )
 def test_a_slice_value_that_the_column_would_change_is_refused(
     database: Database, declared: str, stored: str, value: str, would_be: str
 ) -> None:
     database.execute(
-        f"CREATE TABLE hot (board {declared}, id int, PRIMARY KEY (board, id)); INSERT INTO hot VALUES ('{stored}', 1)"
+        f"{DOMAINS} CREATE TABLE hot (board {declared}, id int, PRIMARY KEY (board, id));"
+        f"INSERT INTO hot VALUES ('{stored}', 1)"
     )
     ledger(database)
     wanted = spec(rewrite=[own_target(slice={"board": [value]}, query="SELECT 2 AS id")])
@@ -231,13 +243,19 @@ def test_the_stage_has_no_column_for_what_is_the_same_in_all_rows(board: Databas
         ("varchar(5)", ["ab"], "ab"),
         ("timestamptz", ["2026-01-01 01:00+01", "2026-01-01Z"], "2026-01-01 00:00:00+00"),
         ("bool", ["t", "yes", "true"], "true"),
+        ("interval", ["24:00", "1 day", "1 day 00:00"], "1 day"),
+        ("interval", ["-30 days", "-1 mon", "-1 mon -1 day 24:00"], "-1 mons"),
+        ('"char"', ["m"], "m"),
+        ("name", ["main"], "main"),
+        ("price", ["1.5", "1.50"], "1.5"),
+        ("half", ["-0", "0", "0.0"], "0"),
     ],
 )
 def test_values_that_are_equal_make_one_slice_however_they_are_written(
     database: Database, declared: str, values: list[str], canonical: str
 ) -> None:
     database.execute(
-        f"CREATE TABLE hot (board {declared}, id int, PRIMARY KEY (board, id)) PARTITION BY LIST (board);"
+        f"{DOMAINS} CREATE TABLE hot (board {declared}, id int, PRIMARY KEY (board, id)) PARTITION BY LIST (board);"
         f"CREATE TABLE hot_one PARTITION OF hot FOR VALUES IN ('{values[0]}');"
         f"INSERT INTO hot VALUES ('{values[-1]}', 1)"
     )

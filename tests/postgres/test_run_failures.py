@@ -13,6 +13,7 @@ from psycopg import sql
 
 from tests.postgres.runs import Pod, ledger, own_target, report_of, run, spec, spec_dict, start, step_of
 from tests.postgres.server import CERTIFIED, OWNER, Database
+from trending.api.spec import TrendingScheduleSpec
 
 HOT = "CREATE TABLE hot (id int PRIMARY KEY, score float8, created_at timestamptz)"
 SCORES = "SELECT 1 AS id, 0.5 AS score"
@@ -258,6 +259,39 @@ def test_two_targets_for_the_same_rows_are_refused(hot: Database) -> None:
     other = own_target(name="other", slice={"id": ["02"]}, query="SELECT 1 AS score")
     report = report_of(run(hot, spec(rewrite=[one_way, other])), exit_code=2)
     assert "targets one-way and other both rewrite rows of public.hot" in report.message
+
+
+KIN = {
+    "partitions": (
+        "CREATE TABLE hot (kind text, id int, PRIMARY KEY (kind, id)) PARTITION BY LIST (kind);"
+        "CREATE TABLE hot_a PARTITION OF hot FOR VALUES IN ('a') PARTITION BY HASH (id);"
+        "CREATE TABLE hot_a_0 PARTITION OF hot_a FOR VALUES WITH (MODULUS 1, REMAINDER 0);"
+        "CREATE TABLE hot_b PARTITION OF hot FOR VALUES IN ('b')"
+    ),
+    "children": (
+        "CREATE TABLE hot (kind text, id int, PRIMARY KEY (kind, id)); CREATE TABLE hot_a (CHECK (kind = 'a'),"
+        "PRIMARY KEY (kind, id)) INHERITS (hot); CREATE TABLE hot_a_0 (PRIMARY KEY (kind, id)) INHERITS (hot_a)"
+    ),
+}
+
+
+@pytest.mark.parametrize("tables", KIN.values(), ids=KIN.keys())
+def test_rows_of_a_table_are_those_of_its_parts_too(database: Database, tables: str) -> None:
+    database.execute(tables)
+    ledger(database)
+
+    def two(part: str, kind: str) -> TrendingScheduleSpec:
+        one = own_target(name="whole", slice={"kind": [kind]}, query="SELECT 1 AS id", maxDeletePercent=100)
+        other = own_target(name="part", table=part, slice={}, query="SELECT 'a' AS kind, 2 AS id")
+        return spec(rewrite=[other, one])
+
+    for part in ("hot_a", "hot_a_0"):
+        message = report_of(run(database, two(part, "a")), exit_code=2).message
+        assert f"targets part and whole both rewrite rows of public.{part} that are rows of public.hot" in message
+        assert database.execute("SELECT * FROM hot") == []
+        report_of(run(database, two(part, "b")))
+        assert database.execute("SELECT kind, id FROM hot ORDER BY 1") == [("a", 2), ("b", 1)]
+        database.execute("DELETE FROM hot")
 
 
 def test_a_role_without_rights_is_told_which(hot: Database) -> None:

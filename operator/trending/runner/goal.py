@@ -12,6 +12,7 @@ import psycopg
 from trending.api.spec import Strategy, Target
 from trending.presets import Preset, PresetError, load_preset
 from trending.runner.failure import ConfigurationError
+from trending.runner.kin import share_rows
 from trending.runner.now_parameter import BoundQuery, bind_now
 from trending.runner.slices import Slice, canonical_slice
 from trending.runner.table import Table, look_up
@@ -147,13 +148,15 @@ def resolve(connection: Connection, wish: Wish) -> Goal:
     )
 
 
-def overlap(goals: Sequence[Goal]) -> str | None:
+def overlap(connection: Connection, goals: Sequence[Goal]) -> str | None:
     """Return a sentence on two targets of one run that own the same rows; None where there are none."""
     for one, other in combinations(goals, 2):
-        if one.slice.overlaps(other.slice):
+        if share_rows(connection, one.slice, other.slice):
+            same = one.table.oid == other.table.oid
+            where = one.table.qualified if same else f"{one.table.qualified} that are rows of {other.table.qualified}"
             return (
-                f"targets {one.name} and {other.name} both rewrite rows of {one.table.qualified}, and would undo each "
-                "other's work: give them slices that have no row in common"
+                f"targets {one.name} and {other.name} both rewrite rows of {where}, and would undo each other's work: "
+                "give them slices that have no row in common"
             )
     return None
 

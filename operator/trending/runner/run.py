@@ -133,7 +133,9 @@ class _Run:
     def _resolve(self, connection: Connection) -> None:
         """Look every target up. One that cannot be had fails alone."""
         self._goals = self._resolved(connection, [target.name for target in self._order.spec.rewrite])
-        if sentence := overlap(self._goals):
+        with doing("comparing the targets' slices"):
+            sentence = overlap(connection, self._goals)
+        if sentence:
             raise ConfigurationError(sentence)
         self._look_at_freshness(connection)
 

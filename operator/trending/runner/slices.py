@@ -47,8 +47,9 @@ class Slice:
         return int.from_bytes(digest[:8], signed=True)
 
     def overlaps(self, other: Slice) -> bool:
-        """Tell whether a row could be in both."""
-        if self.table.oid != other.table.oid:
+        """Tell whether a row could be in both, as far as their values say (see `kin.share_rows`)."""
+        one, another = self.table, other.table
+        if one.oid != another.oid and one.oid not in another.ancestors and another.oid not in one.ancestors:
             return False
         return all(set(values) & set(other.values.get(name, values)) for name, values in self.values.items())
 
@@ -82,12 +83,13 @@ def _canonical_values(
 ) -> tuple[str, ...]:
     column = table.column(name, where)
     value, declared = sql.Identifier("v"), sql.SQL("v::{}::text").format(sql.SQL(column.declared))
+    meant = value if column.cuts else column.canonical(value)
     query = sql.SQL("SELECT v, {}, {}, {} FROM unnest({}::text[]) AS v").format(
-        column.canonical(value), declared, column.canonical(declared), list(texts)
+        meant, declared, column.canonical(declared), list(texts)
     )
     try:
         rows = connection.execute(query).fetchall()  # without parameters, so that a % in a name is nothing special
-    except psycopg.DataError as error:
+    except (psycopg.DataError, psycopg.IntegrityError) as error:  # the latter is a domain's constraint
         raise ConfigurationError(
             f"{where}: a value is none for that column of {table.qualified}", server=error
         ) from None

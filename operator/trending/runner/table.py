@@ -16,12 +16,20 @@ Connection = psycopg.Connection[Any]
 
 _TABLE: Final = """
     SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
-        quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS qualified
+        quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS qualified,
+        ARRAY(
+            WITH RECURSIVE above (oid) AS (
+                SELECT inhparent FROM pg_inherits WHERE inhrelid = c.oid
+                UNION SELECT i.inhparent FROM above JOIN pg_inherits AS i ON i.inhrelid = above.oid
+            )
+            SELECT oid FROM above
+        ) AS ancestors
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.oid = to_regclass(%s)
 """
 # A domain consists of its base type, an array of its elements, a composite type of its attributes. A type has equality
-# where each of these has an operator class to hash or sort by, its own or that of a type with the same bytes.
+# where each of these has an operator class to hash or sort by, its own or that of a type with the same bytes. A domain
+# may be of a domain; what its values are is said by the last of them.
 _COLUMNS: Final = """
     WITH RECURSIVE consists (number, type) AS (
         SELECT a.attnum, a.atttypid FROM pg_attribute AS a
@@ -39,7 +47,7 @@ _COLUMNS: Final = """
     SELECT a.attname AS name, n.nspname AS type_schema, t.typname AS type_name,
         format_type(a.atttypid, a.atttypmod) AS declared, a.attgenerated <> '' AS is_generated,
         a.attidentity = 'a' AS is_identity, t.typcategory = 'D' AS is_moment,
-        t.typbyval AS is_by_value,
+        t.typbyval AS is_by_value, base.nspname AS base_schema, base.typname AS base_name,
         EXISTS (
             SELECT FROM consists JOIN pg_type AS e ON e.oid = consists.type
             WHERE consists.number = a.attnum AND e.typtype = 'b' AND e.typcategory <> 'A' AND NOT EXISTS (
@@ -54,6 +62,14 @@ _COLUMNS: Final = """
         ) AS lacks_equality
     FROM pg_attribute AS a
     JOIN pg_type AS t ON t.oid = a.atttypid JOIN pg_namespace AS n ON n.oid = t.typnamespace
+    CROSS JOIN LATERAL (
+        WITH RECURSIVE below (oid) AS (
+            SELECT t.oid UNION ALL SELECT d.typbasetype FROM below JOIN pg_type AS d ON d.oid = below.oid
+            WHERE d.typtype = 'd'
+        )
+        SELECT m.nspname, b.typname FROM below JOIN pg_type AS b ON b.oid = below.oid AND b.typtype <> 'd'
+        JOIN pg_namespace AS m ON m.oid = b.typnamespace
+    ) AS base
     WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum
 """
@@ -76,6 +92,9 @@ class Column:
     name: str
     type_schema: str
     type_name: str
+    base_schema: str
+    base_name: str
+    """The type itself, or, of a domain, that of its values."""
     declared: str
     """The type as SQL has it, with its modifier, such as numeric(5,2)."""
     is_generated: bool
@@ -102,15 +121,25 @@ class Column:
     def canonical(self, value: sql.Composable) -> sql.Composed:
         """Return an expression for the text of a value (itself a text) that equal values of the type share.
 
-        So `01` and `1` of a number are one, and `1.0` and `1`, which a numeric keeps apart, and `-0` and `0`.
+        So `01` and `1` of a number are one, and `1.0` and `1`, which a numeric keeps apart, and `-0` and `0`, and
+        `24:00` and `1 day` of an interval. Of a domain the values are those of its base type, which a modifier of the
+        domain has not changed yet.
         """
-        typed = sql.SQL("{}::{}").format(value, self.type)
-        of_server = self.type_schema == "pg_catalog"
-        if of_server and self.type_name == "numeric":
+        base = sql.Identifier(self.base_schema, self.base_name)
+        typed = sql.SQL("{}::{}").format(value, base)
+        of_server = self.base_schema == "pg_catalog"
+        if of_server and self.base_name == "numeric":
             return sql.SQL("pg_catalog.trim_scale({})::text").format(typed)
-        if of_server and self.type_name in ("float4", "float8"):
-            return sql.SQL("({} OPERATOR(pg_catalog.+) '0'::{})::text").format(typed, self.type)
+        if of_server and self.base_name in ("float4", "float8"):
+            return sql.SQL("({} OPERATOR(pg_catalog.+) '0'::{})::text").format(typed, base)
+        if of_server and self.base_name == "interval":
+            return sql.SQL("pg_catalog.justify_interval({})::text").format(typed)
         return sql.SQL("{}::text").format(typed)
+
+    @property
+    def cuts(self) -> bool:
+        """Whether its base type cuts a text that is too long for it, instead of refusing it."""
+        return self.base_schema == "pg_catalog" and self.base_name in ("char", "name")
 
     @property
     def is_servers(self) -> bool:
@@ -132,6 +161,8 @@ class Table:
     """Empty where it has none."""
     unique_keys: tuple[frozenset[str], ...]
     """The columns of each usable unique index, the primary key's among them."""
+    ancestors: frozenset[int] = frozenset()
+    """The oids of the tables of which it is a partition, at any level, or from which it inherits."""
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -158,6 +189,7 @@ class _Found:
     name: str
     kind: str
     qualified: str
+    ancestors: list[int]
 
 
 def look_up(connection: Connection, name: str, *, where: str) -> Table:
@@ -181,4 +213,5 @@ def look_up(connection: Connection, name: str, *, where: str) -> Table:
         columns={column.name: column for column in columns},
         primary_key=next((tuple(names) for is_primary, _, names in keys if is_primary), ()),
         unique_keys=tuple(frozenset(names) for _, is_immediate, names in keys if is_immediate),
+        ancestors=frozenset(found.ancestors),
     )

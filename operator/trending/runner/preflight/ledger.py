@@ -11,11 +11,10 @@ import psycopg
 
 from trending.api.instant import format_instant
 from trending.runner.goal import Goal
-from trending.runner.ledger import read_all
 from trending.runner.migrate import LEDGER
+from trending.runner.neighbours import read_writes
 from trending.runner.preflight.finding import Findings
 from trending.runner.preflight.rights import grant, lacking_on_table, may_use_schema, role
-from trending.runner.slices import Slice
 
 Connection = psycopg.Connection[Any]
 
@@ -67,20 +66,17 @@ def check_others(connection: Connection, goals: Sequence[Goal], findings: Findin
     """Look for other schedules that write rows of these slices; `ours` are namespace and name. Needs a readable
     ledger."""
     with findings.within(connection, WHERE):
-        for entry in read_all(connection):
-            theirs = (entry.namespace or "", entry.schedule or "")
-            if entry.data_timestamp is None or theirs == ours:
-                continue
-            for goal in goals:
-                other = {name: tuple(values) for name, values in entry.slice.items()}
-                if goal.table.qualified != entry.table_name or not goal.slice.overlaps(Slice(goal.table, other)):
+        for goal in goals:
+            for write in read_writes(connection, goal.slice):
+                theirs = (write.namespace or "", write.schedule or "")
+                if theirs == ours:
                     continue
-                by = f"target {entry.target} of schedule {'/'.join(filter(None, theirs))}"
-                same = other == goal.slice.values
+                by = f"target {write.target} of schedule {'/'.join(filter(None, theirs))}"
+                what = "this slice" if write.is_of(goal.slice) else "rows of this slice"
                 findings.warning(
                     goal.where,
-                    f"{by} has written {'this slice' if same else 'rows of this slice'} of {goal.table.qualified} at "
-                    f"{format_instant(entry.data_timestamp)}: two schedules on the same rows undo each other's work; "
+                    f"{by} has written {what} of {goal.table.qualified} at "
+                    f"{format_instant(write.data_timestamp)}: two schedules on the same rows undo each other's work; "
                     "remove one, or, where it is gone already, delete its row from trending.freshness",
                 )
         _check_clusters(connection, findings, ours)

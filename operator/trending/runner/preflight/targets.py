@@ -21,9 +21,10 @@ from trending.runner.preflight.unique import check_unique
 Connection = psycopg.Connection[Any]
 
 _COLUMNS: Final = """
-    SELECT a.attname AS name, a.attnotnull AS is_not_null, a.atthasdef OR a.attidentity <> '' AS has_default,
+    SELECT a.attname AS name, a.attnotnull AS is_not_null,
+        a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS has_default,
         sequence.oid AS sequence_oid, sequence.oid::regclass::text AS sequence
-    FROM pg_attribute AS a
+    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef AS value ON value.adrelid = a.attrelid AND value.adnum = a.attnum
     LEFT JOIN LATERAL (
         SELECT s.oid FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.refobjid AND s.relkind = 'S'
@@ -65,8 +66,9 @@ def check_targets(
             checked.append(Checked(goal, _check(connection, goal, now, findings)))
             if len(findings.all) == count:
                 findings.ok(where, f"target {goal.name}: rights, key, query and types are as they have to be")
-    if sentence := overlap([each.goal for each in checked]):
-        findings.error("spec.rewrite", sentence)
+    with findings.within(connection, "spec.rewrite"):
+        if sentence := overlap(connection, [each.goal for each in checked]):
+            findings.error("spec.rewrite", sentence)
     return checked
 
 

@@ -1,0 +1,70 @@
+"""Slices of two tables of which one is a partition of the other, or inherits from it: they may have rows in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from trending.runner.slices import Slice
+from trending.runner.table import Table
+
+Connection = psycopg.Connection[Any]
+
+_KIN: Final = """
+    WITH RECURSIVE above (oid) AS (
+        SELECT inhparent FROM pg_inherits WHERE inhrelid = %(oid)s
+        UNION SELECT i.inhparent FROM above JOIN pg_inherits AS i ON i.inhrelid = above.oid
+    ), below (oid) AS (
+        SELECT inhrelid FROM pg_inherits WHERE inhparent = %(oid)s
+        UNION SELECT i.inhrelid FROM below JOIN pg_inherits AS i ON i.inhparent = below.oid
+    )
+    SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+    FROM (TABLE above UNION TABLE below) AS kin JOIN pg_class AS c USING (oid)
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+"""
+_PARTS: Final = """
+    WITH RECURSIVE part (oid) AS (
+        SELECT %s::oid UNION SELECT i.inhrelid FROM part JOIN pg_inherits AS i ON i.inhparent = part.oid
+    )
+    SELECT n.nspname::text, c.relname::text
+    FROM part JOIN pg_class AS c USING (oid) JOIN pg_namespace AS n ON n.oid = c.relnamespace
+"""
+
+
+def names_of_kin(connection: Connection, table: Table) -> list[str]:
+    """Return the names, as the ledger has them, of the tables that this one is a part of, and of its parts."""
+    return [name for (name,) in connection.execute(_KIN, {"oid": table.oid})]
+
+
+def share_rows(connection: Connection, one: Slice, other: Slice) -> bool:
+    """Tell whether a row could be in both.
+
+    Of a table and a part of it the planner is asked whether that would have to be read for the slice: it knows what
+    the bounds of partitions and the CHECK constraints of others rule out. Who may not read the table is not told.
+    """
+    if not one.overlaps(other):
+        return False
+    if one.table.oid == other.table.oid:
+        return True
+    whole, part = (one, other) if one.table.oid in other.table.ancestors else (other, one)
+    parts = set(connection.execute(_PARTS, [part.table.oid]).fetchall())
+    explain = sql.SQL("EXPLAIN (FORMAT JSON, VERBOSE) SELECT FROM {} AS target WHERE {}").format(
+        whole.table.identifier, whole.condition("target")
+    )
+    try:
+        with connection.transaction():
+            (plans,) = connection.execute(explain).fetchone() or ([],)
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+    return any(relation in parts for each in plans for relation in _read(each["Plan"]))
+
+
+def _read(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield schema and name of each relation that a plan reads."""
+    if "Relation Name" in plan:
+        yield plan["Schema"], plan["Relation Name"]
+    for below in plan.get("Plans", ()):
+        yield from _read(below)
