@@ -132,7 +132,7 @@ class FakeKube(Kube):
         self._schedules: dict[_Name, JsonObject] = {}
         self._jobs: dict[_Name, JsonObject] = {}
         self._pods: dict[str, list[JsonObject]] = {}
-        self._warnings: dict[str, list[JsonObject]] = {}
+        self._warnings: list[JsonObject] = []
         self.looks: list[str] = []
         self.events: dict[str, JsonObject] = {}
         self.writes: list[str] = []
@@ -206,7 +206,7 @@ class FakeKube(Kube):
     def warn(self, uid: str, reason: str, message: str) -> None:
         """Have a warning on the object of that uid, as other controllers send them."""
         event = {"reason": reason, "message": message, "lastTimestamp": format_instant(self.api_clock())}
-        self._warnings.setdefault(uid, []).append(event)
+        self._warnings.append({**event, "involvedObject": {"uid": uid}})
 
     def succeed(self, name: str, *, data: datetime | None = None, targets: tuple[str, ...] = ("week",)) -> None:
         """End a Job well, with the report that its data are of now, or of `data`."""
@@ -308,9 +308,9 @@ class FakeKube(Kube):
         self.looks.append(f"pods at {format_instant(self.api_clock())[11:19]}")
         return _copy(self._pods.get(uid, []))
 
-    async def warnings(self, namespace: str, uid: str) -> list[JsonObject]:  # noqa: ARG002 (as Kube has it)
+    async def warnings(self, namespace: str) -> list[JsonObject]:  # noqa: ARG002 (as Kube has it)
         self.looks.append(f"warnings at {format_instant(self.api_clock())[11:19]}")
-        return _copy(self._warnings.get(uid, []))
+        return [_copy(event) for event in self._warnings]
 
     async def create_event(self, manifest: JsonObject) -> None:
         self._write("create_event")

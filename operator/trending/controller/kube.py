@@ -131,11 +131,9 @@ class Kube:
         suffix = f"?{urlencode(query)}" if query else ""
         return f"{self._client.configuration.host}{path}{suffix}", headers
 
-    async def _list(self, path: str, *, selector: str | None = None) -> AsyncIterator[tuple[list[JsonObject], str]]:
+    async def _list(self, path: str, **selectors: str) -> AsyncIterator[tuple[list[JsonObject], str]]:
         """Yield a list's pages, each with the list's resource version; an empty list is one empty page."""
-        query = {"limit": str(_PAGE)}
-        if selector:
-            query["labelSelector"] = selector
+        query = {"limit": str(_PAGE), **selectors}
         while True:
             page = await self._call("GET", path, query=query)
             yield page["items"], page["metadata"].get("resourceVersion", "0")
@@ -152,7 +150,7 @@ class Kube:
     def jobs(self, namespace: str | None = None) -> AsyncIterator[tuple[list[JsonObject], str]]:
         """Yield every Job that carries the operator's label, or those of a namespace, page by page, with the resource
         version of the list."""
-        return self._list(f"/apis/batch/v1/{_within(namespace)}jobs", selector=JOB_SELECTOR)
+        return self._list(f"/apis/batch/v1/{_within(namespace)}jobs", labelSelector=JOB_SELECTOR)
 
     async def watch_jobs(self, version: str, namespace: str | None = None) -> AsyncIterator[JsonObject]:
         """Yield what happens to the same Jobs after that resource version, until the API server ends the stream."""
@@ -207,16 +205,18 @@ class Kube:
     async def pods_of_job(self, namespace: str, uid: str) -> list[JsonObject]:
         """Return the pods of the Job of that uid."""
         selector = f"batch.kubernetes.io/controller-uid={uid}"
-        pages = self._list(f"/api/v1/namespaces/{namespace}/pods", selector=selector)
+        pages = self._list(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)
         return [pod async for page, _ in pages for pod in page]
 
-    async def warnings(self, namespace: str, uid: str) -> list[JsonObject]:
-        """Return the events of type Warning on the object of that uid; there are few, and they are kept for an hour."""
-        query = {"fieldSelector": f"involvedObject.uid={uid},type=Warning"}
-        events: list[JsonObject] = (await self._call("GET", f"/api/v1/namespaces/{namespace}/events", query=query))[
-            "items"
-        ]
-        return events
+    async def warnings(self, namespace: str) -> list[JsonObject]:
+        """Return the events of type Warning in a namespace, which are kept for an hour.
+
+        Those on one object cost as much: the API server has no index of events, and reads them all to find a few.
+        """
+        found: list[JsonObject] = []
+        async for page, _ in self._list(f"/api/v1/namespaces/{namespace}/events", fieldSelector="type=Warning"):
+            found += page
+        return found
 
     async def create_event(self, manifest: JsonObject) -> None:
         """Create an event; 409 where it exists."""

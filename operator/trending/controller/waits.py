@@ -22,6 +22,7 @@ from trending.controller.pods import (
     why_refused,
 )
 from trending.controller.store import Key
+from trending.controller.warned import Warnings
 from trending.schedule.observed import Job
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Waits:
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
+        self._warnings = Warnings(kube)
         self._waits: dict[Key, _Wait] = {}
         self._free: datetime | None = None
         """From when on nobody has the turn."""
@@ -101,7 +103,7 @@ class Waits:
             return why_not_running(alive[-1]) or await self._why_not_starting(job, alive[-1], now)
         if pods:
             return f"another attempt follows the last one: {how_it_ended(pods[-1])}"
-        warnings = await self._kube.warnings(job.namespace, job.uid)
+        warnings = await self._warnings.about(job.namespace, job.uid, now)
         refused = newest_warning([event for event in warnings if event.get("reason") == "FailedCreate"])
         return why_refused(refused) if refused else ""
 
@@ -109,7 +111,7 @@ class Waits:
         """Return what the node warns of while it makes a pod: of volumes and networks no status tells."""
         if not is_being_made(pod):
             return ""
-        warnings = await self._kube.warnings(job.namespace, pod["metadata"]["uid"])
+        warnings = await self._warnings.about(job.namespace, pod["metadata"]["uid"], now)
         # What is older is over, and that it could not be scheduled is too.
         said = [event for event in warnings if event.get("reason") != "FailedScheduling"]
         warning = newest_warning(said, since=now - _REPEATED)
