@@ -10,6 +10,9 @@ A Job's time is when the API server answered its creation, by its audit log, to 
 there when the next tick comes is missed; one that has two Jobs is run twice.
 
 In each round the client alone (kubernetes.aio's BatchV1Api, 64 at once) creates as many Jobs as well: the limit.
+
+Each round has a control plane of its own, and the rivals' order moves on by one: what a turn leaves behind (statuses
+that tell of Jobs that are gone, an hour's events) would be measured with the next one's.
 """
 
 from __future__ import annotations
@@ -50,18 +53,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--ticks", type=int, default=2, help="in each turn; default 2")
     parser.add_argument("--rivals", default="operator,cronjob,cronjob-tuned", help="default %(default)s")
     asked = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder, audited_plane(Path(folder)) as (plane, log):
-        result = asyncio.run(_bench(plane, log, asked.count, asked.rounds, asked.ticks, asked.rivals.split(",")))
+    rivals = asked.rivals.split(",")
+    told: dict[str, list[dict[str, Any]]] = {rival: [] for rival in rivals}
+    limits: list[float] = []
+    for number in range(asked.rounds):
+        start = number % len(rivals)
+        with tempfile.TemporaryDirectory() as folder, audited_plane(Path(folder)) as (plane, log):
+            turns = _round(plane, log, asked.count, asked.ticks, rivals[start:] + rivals[:start])
+            limit, figures = asyncio.run(turns)
+        limits.append(limit)
+        for rival, turn in figures.items():
+            told[rival].append(turn)
+    result = {
+        "count": asked.count,
+        "rounds": asked.rounds,
+        "ticks": asked.ticks,
+        "machine": machine(),
+        "limit": limits,
+        "rivals": told,
+    }
     _show(result)
     keep("ticks", result)
 
 
-async def _bench(
-    plane: ControlPlane, log: Path, count: int, rounds: int, ticks: int, rivals: Sequence[str]
-) -> dict[str, Any]:
-    told: dict[str, list[dict[str, Any]]] = {rival: [] for rival in rivals}
-    limits: list[float] = []
-    loads: list[float] = []
+async def _round(
+    plane: ControlPlane, log: Path, count: int, ticks: int, rivals: Sequence[str]
+) -> tuple[float, dict[str, dict[str, Any]]]:
+    """Return the client's own limit in seconds, and the figures of each rival."""
+    told: dict[str, dict[str, Any]] = {}
     async with client(plane) as api:
         say(f"creating {count} schedules and {count} CronJobs, suspended")
         ours, theirs = fleet.names("schedule", count), fleet.names("cronjob", count)
@@ -69,27 +88,16 @@ async def _bench(
         await fleet.create(api, fleet.SCHEDULES, make)
         make = [fleet.cronjob(name, expression=fleet.EACH_MINUTE, suspend=True) for name in theirs]
         await fleet.create(api, fleet.CRONJOBS, make)
-        for number in range(rounds):
-            limits.append(await _limit(plane, api, count))
-            say(f"round {number + 1}: the client alone creates {count} Jobs in {limits[-1]:.1f} s")
-            for rival in rivals:
-                operator = rival == "operator"
-                process = _controller(plane) if operator else _cronjobs(plane, tuned=rival == "cronjob-tuned")
-                path, names = (fleet.SCHEDULES, ours) if operator else (fleet.CRONJOBS, theirs)
-                figures = await _turn(process, api, log, path=path, names=names, ticks=ticks)
-                figures["load"] = os.getloadavg()[0]
-                loads.append(figures["load"])
-                told[rival].append(figures)
-                say(f"round {number + 1}: {rival}: {_sentence(figures)}")
-    return {
-        "count": count,
-        "rounds": rounds,
-        "ticks": ticks,
-        "machine": machine(),
-        "loads": loads,
-        "limit": limits,
-        "rivals": told,
-    }
+        limit = await _limit(plane, api, count)
+        say(f"the client alone creates {count} Jobs in {limit:.1f} s")
+        for rival in rivals:
+            operator = rival == "operator"
+            process = _controller(plane) if operator else _cronjobs(plane, tuned=rival == "cronjob-tuned")
+            path, names = (fleet.SCHEDULES, ours) if operator else (fleet.CRONJOBS, theirs)
+            told[rival] = await _turn(process, api, log, path=path, names=names, ticks=ticks)
+            told[rival]["load"] = os.getloadavg()[0]
+            say(f"{rival}: {_sentence(told[rival])}")
+    return limit, told
 
 
 async def _turn(
