@@ -20,7 +20,8 @@ EACH_MINUTE: Final = "* * * * *"
 NEVER_NOW: Final = "0 0 1 1 *"
 _EPOCH_MINUTE: Final = 60
 _TRIES: Final = 5
-_QUIET_SECONDS: Final = 6.0
+QUIET_SECONDS: Final = 6.0
+"""With nothing written for so long, the controller is at rest."""
 _SETTLED_SECONDS: Final = 900.0
 
 
@@ -155,7 +156,7 @@ async def settle(log: Path, count: int) -> None:
             written = sum("trendingschedules" in line and '"subresource":"status"' in line for line in lines)
         since = since + 1 if written == known else 0.0
         known = written
-        if written >= count and since >= _QUIET_SECONDS:
+        if written >= count and since >= QUIET_SECONDS:
             return
     raise RuntimeError("the controller did not come to rest")
 

@@ -38,7 +38,6 @@ MEMORY: Final = ((1000, 4, 150), (10000, 1, 350))
 """Schedules, finished Jobs of each, and the target in MiB."""
 REST_SECONDS: Final = 330.0
 RUNS: Final = 20
-_QUIET_SECONDS: Final = 6.0
 _STEPS: Final = ("memory", "rest", "writes", "churn")
 
 
@@ -148,7 +147,7 @@ async def _writes(plane: ControlPlane, api: Client, log: Path) -> dict[str, Any]
         for number in range(6):  # of which the last trims the history
             began = datetime.now(UTC).timestamp()
             await each(names, partial(_run, api, f"request {number}"))
-            await asyncio.sleep(_QUIET_SECONDS)
+            await asyncio.sleep(fleet.QUIET_SECONDS)
             ours = [w for w in writes(log, since=began) if w.agent != "bench" and _is_ours(w.resource) and w.code < 400]
             counts.append(Counter(f"{write.verb} {write.resource}" for write in ours))
     finally:

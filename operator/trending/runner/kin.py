@@ -13,30 +13,21 @@ from trending.runner.table import Table
 
 Connection = psycopg.Connection[Any]
 
-_KIN: Final = """
-    WITH RECURSIVE above (oid) AS (
-        SELECT inhparent FROM pg_inherits WHERE inhrelid = %(oid)s
-        UNION SELECT i.inhparent FROM above JOIN pg_inherits AS i ON i.inhrelid = above.oid
-    ), below (oid) AS (
-        SELECT inhrelid FROM pg_inherits WHERE inhparent = %(oid)s
-        UNION SELECT i.inhrelid FROM below JOIN pg_inherits AS i ON i.inhparent = below.oid
-    )
-    SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
-    FROM (TABLE above UNION TABLE below) AS kin JOIN pg_class AS c USING (oid)
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace
-"""
-_PARTS: Final = """
+_TABLES: Final = """
     WITH RECURSIVE part (oid) AS (
-        SELECT %s::oid UNION SELECT i.inhrelid FROM part JOIN pg_inherits AS i ON i.inhparent = part.oid
+        SELECT %(oid)s::oid UNION SELECT i.inhrelid FROM part JOIN pg_inherits AS i ON i.inhparent = part.oid
     )
-    SELECT n.nspname::text, c.relname::text
-    FROM part JOIN pg_class AS c USING (oid) JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    SELECT n.nspname::text, c.relname::text, quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid IN (TABLE part) OR c.oid = ANY(%(above)s::oid[])
 """
+"""A table, its parts at any level, and those of other oids: schema, name, and name as the ledger has it."""
 
 
 def names_of_kin(connection: Connection, table: Table) -> list[str]:
     """Return the names, as the ledger has them, of the tables that this one is a part of, and of its parts."""
-    return [name for (name,) in connection.execute(_KIN, {"oid": table.oid})]
+    found = connection.execute(_TABLES, {"oid": table.oid, "above": list(table.ancestors)})
+    return [qualified for _, _, qualified in found if qualified != table.qualified]
 
 
 def share_rows(connection: Connection, one: Slice, other: Slice) -> bool:
@@ -50,7 +41,8 @@ def share_rows(connection: Connection, one: Slice, other: Slice) -> bool:
     if one.table.oid == other.table.oid:
         return True
     whole, part = (one, other) if one.table.oid in other.table.ancestors else (other, one)
-    parts = set(connection.execute(_PARTS, [part.table.oid]).fetchall())
+    found = connection.execute(_TABLES, {"oid": part.table.oid, "above": []})
+    parts = {(schema, name) for schema, name, _ in found}
     explain = sql.SQL("EXPLAIN (FORMAT JSON, VERBOSE) SELECT FROM {} AS target WHERE {}").format(
         whole.table.identifier, whole.condition("target")
     )
