@@ -1,6 +1,7 @@
 """The parts put together: reading everything at the start, repairing what watches missed, telling whether it lives."""
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -50,6 +51,11 @@ async def test_it_knows_everything_before_it_decides_anything(kube: FakeKube, mo
     assert kube.closed
     assert not operator.failed, "to be told to stop is no failure"
     assert not stop.is_set()
+
+
+def test_there_is_one_operator_however_many_schedules_kopf_keeps_a_memo_of() -> None:
+    operator = Operator(SETTINGS, stop=asyncio.Event())
+    assert copy.copy(operator) is operator
 
 
 async def test_a_job_whose_deletion_no_watch_told_is_forgotten_though_it_was_the_only_one(

@@ -30,6 +30,7 @@ _WATCH_SECONDS: Final = 300
 _SILENT_SECONDS: Final = 150.0
 """A bookmark comes each minute: a stream without one for so long is dead, though nobody has closed it."""
 _VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_WATCHED: Final = (PLURAL, "jobs")
 JOB_SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 
 
@@ -48,7 +49,7 @@ class Kube:
     """Told of each request: verb, resource, HTTP status (`error` where there was no answer), seconds."""
 
     wrote: Callable[[str], None] | None = None
-    """Told of each object's resource version that a write of ours has made."""
+    """Told of each resource version of a schedule or Job that a write of ours has made: a watch delivers it later."""
 
     def __init__(self, client: ApiClient, *, patience: Patience | None = None) -> None:
         self._client: Any = client  # its transport has no types
@@ -117,7 +118,7 @@ class Kube:
         if not 200 <= response.status < 300:
             raise RefusedError(http_resp=response, body=data.decode(errors="replace"))
         result: JsonObject = json.loads(data)
-        if self.wrote and method in ("POST", "PUT", "PATCH"):
+        if self.wrote and method in ("POST", "PUT", "PATCH") and _request_of(method, path)[1].split("/")[0] in _WATCHED:
             self.wrote(str((result.get("metadata") or {}).get("resourceVersion")))
         return result
 

@@ -21,6 +21,10 @@ from trending.controller.settings import Settings
 from trending.controller.store import Key
 
 _START_AGAIN_SECONDS = 5.0
+_PAGE = 500
+"""kopf reads a list in pieces of so many objects; all ten thousand at once would be 90 MiB for a moment."""
+_IDLE_SECONDS = 0.5
+"""kopf keeps an object as it came, and a task for it, until nothing has been heard of it for so long."""
 
 registry = kopf.OperatorRegistry()
 
@@ -51,6 +55,8 @@ async def configure(settings: kopf.OperatorSettings, memo: Operator, **_: Any) -
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 30
+    settings.watching.chunk_size = _PAGE
+    settings.queueing.idle_timeout = _IDLE_SECONDS
     settings.networking.request_timeout = 60
     settings.networking.error_backoffs = _Patience()
     settings.persistence.finalizer = f"{GROUP}/{MANAGED_BY}"

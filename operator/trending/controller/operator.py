@@ -58,6 +58,10 @@ class Operator:
         self.store = Store(changed=self._touch)
         self.metrics = Metrics(self.store, decides=self.decides)
 
+    def __copy__(self) -> "Operator":
+        """Return itself: kopf copies its memo for each object, and there is one operator."""
+        return self
+
     async def start(self) -> None:
         """Read everything once, then start the scheduler: decisions on half of the Jobs would be wrong.
 

@@ -5,8 +5,7 @@ object has changed since it was read, an event's name is made of what it says.
 """
 
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,8 +15,9 @@ from trending.api.names import API_VERSION, KIND
 from trending.api.status import TrendingScheduleStatus
 from trending.controller.kube import JsonObject, Kube, reason_of
 from trending.controller.late import LateStarts
-from trending.controller.manifests import build_event, build_job
+from trending.controller.manifests import build_job
 from trending.controller.progressing import waited_for
+from trending.controller.recorder import Recorder
 from trending.controller.replacing import Replacements
 from trending.controller.runs import FinishedRun, finish, finish_replaced, is_replaced, read_pods
 from trending.controller.settings import Settings
@@ -40,7 +40,6 @@ _ROUNDS = 8
 turn."""
 _AGAIN = timedelta(seconds=2)
 _TRIM_AGAIN = timedelta(minutes=1)
-_REMEMBERED_EVENTS = 20_000
 
 
 class CreateRefusedError(Exception):
@@ -70,13 +69,13 @@ class Reconciler:
         self._clock = clock
         self._tallies = tallies or Tallies()
         self._is_pressed = is_pressed
+        self._recorder = Recorder(kube=kube, settings=settings)
         self._replacements = Replacements(kube=kube, store=store)
         self._late = LateStarts()
         self._refusals = Refusals()
         self._waits = Waits(kube)
         self._put_off: dict[Key, tuple[Event, ...]] = {}
         self._refused: dict[Key, str] = {}
-        self._sent: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     async def reconcile(self, key: Key) -> datetime | None:
         """Bring a schedule to rest; return when to look at it again, None where nothing is to come.
@@ -92,6 +91,7 @@ class Reconciler:
                 self._late.forget(key)
                 self._refusals.forget(*key)
                 self._waits.forget(key)
+                self._recorder.forget(key)
                 self._put_off.pop(key, None)
                 self._refused.pop(key, None)
                 return None
@@ -106,7 +106,7 @@ class Reconciler:
             if decision.starts and key in self._put_off:
                 return decision.wake  # the Job that the store was given has the schedule looked at before that
             if not wrote and not decision.starts:
-                await self._send(schedule, [*self._put_off.pop(key, ()), *decision.events], now)
+                await self._recorder.record(schedule, [*self._put_off.pop(key, ()), *decision.events], now)
                 wake = _wake(schedule, decision, look)
                 return wake if trimmed else min(wake or now + _TRIM_AGAIN, now + _TRIM_AGAIN)
         return self._clock() + _AGAIN
@@ -133,7 +133,7 @@ class Reconciler:
             except ApiException as error:
                 message = f"Error deleting job {job.name}: {reason_of(error)}"
                 failed = Event(type="Warning", reason="FailedDelete", message=message, key=f"{job.uid}/{decision.job}")
-                await self._send(schedule, [failed], now)
+                await self._recorder.record(schedule, [failed], now)
                 raise DeleteRefusedError(message) from error
         return True
 
@@ -194,7 +194,7 @@ class Reconciler:
                 message = f"Error creating job {decision.job}: {why}"
                 key = f"{decision.job}/{error.status}"  # once a run, however often it is tried
                 failed = Event(type="Warning", reason="FailedCreate", message=message, key=key)
-                await self._send(schedule, [failed], now)
+                await self._recorder.record(schedule, [failed], now)
                 raise CreateRefusedError(why) from error
             body = await self._kube.get_job(schedule.namespace, str(decision.job))
         else:
@@ -236,7 +236,7 @@ class Reconciler:
             if error.status not in (_CONFLICT, _NOT_FOUND):
                 raise
             if progress is not decision.progress:  # the Job is there, and this is the only pass that knows it as new
-                await self._send(schedule, decision.events, now)
+                await self._recorder.record(schedule, decision.events, now)
             await self._read_again(schedule)
             return True
         self._store.put_schedule(body)
@@ -244,7 +244,7 @@ class Reconciler:
         self._tallies.count_missed(schedule, decision.missed)
         created = () if progress is decision.progress else decision.events
         told = [event for event in decision.events if event.reason != "SuccessfulCreate"]
-        await self._send(
+        await self._recorder.record(
             schedule,
             [
                 *self._put_off.pop(key, ()),
@@ -277,31 +277,11 @@ class Reconciler:
                 if error.status not in (_NOT_FOUND, _CONFLICT):
                     message = f"Error deleting job {job.name}: {reason_of(error)}"
                     failed = Event(type="Warning", reason="FailedDelete", message=message, key=job.uid)
-                    await self._send(schedule, [failed], now)
+                    await self._recorder.record(schedule, [failed], now)
                     deleted = False
                     continue
             self._store.forget_job(Key(schedule.namespace, schedule.name), job.name, uid=job.uid)
         return deleted
-
-    async def _send(self, schedule: Schedule, events: Iterable[Event], now: datetime) -> None:
-        """Send events, each once; an event that cannot be sent is logged, since no run shall wait for it.
-
-        Its name sees to that it exists once; what was sent is remembered only to spare the API server the question.
-        """
-        for event in events:
-            identity = (schedule.uid, event.reason, event.key)
-            if identity in self._sent:
-                continue
-            try:
-                await self._kube.create_event(build_event(schedule, event, now, self._settings))
-            except Exception as error:  # noqa: BLE001 (no run shall wait for an event, whatever keeps it from being sent)
-                why = reason_of(error) if isinstance(error, ApiException) else f"{type(error).__name__}: {error}"
-                if not (isinstance(error, ApiException) and error.status == _CONFLICT):
-                    _log.warning("event %s of %s/%s: %s", event.reason, schedule.namespace, schedule.name, why)
-                    continue
-            self._sent[identity] = None
-            if len(self._sent) > _REMEMBERED_EVENTS:
-                self._sent.popitem(last=False)
 
 
 def _with_status(schedule: Schedule, status: TrendingScheduleStatus) -> JsonObject:
