@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.kube import pod_body, report
-from trending.controller.pods import has_ended, how_it_ended, why_not_running, why_refused
+from trending.controller.pods import has_ended, how_it_ended, how_it_went, why_not_running, why_refused
 from trending.report import write_termination_message
 
 Body = dict[str, Any]
@@ -93,19 +93,24 @@ UP = {"running": {"startedAt": "2026-11-23T09:00:03Z"}}
         pytest.param(
             pod(disrupted("DeletionByTaintManager"), condition("Ready", "False"), phase="Running", state=UP),
             "its pod is being taken away: its node does not answer, or may no longer run it (a NoExecute taint); "
-            "another one follows",
+            "another one follows once it has ended",
             id="node lost for long",
         ),
         pytest.param(
             pod(disrupted("PreemptionByScheduler"), condition("Ready", "True"), phase="Running", state=UP),
             "its pod is being taken away: it made way for one of higher priority "
-            "(spec.template.spec.priorityClassName); another one follows",
+            "(spec.template.spec.priorityClassName); another one follows once it has ended",
             id="preempted",
         ),
         pytest.param(
             pod(disrupted("SomethingNew", "Because. "), phase="Running", state=UP),
-            "its pod is being taken away: Because; another one follows",
+            "its pod is being taken away: Because; another one follows once it has ended",
             id="a disruption of a newer Kubernetes",
+        ),
+        pytest.param(
+            {**waiting("ContainerCreating"), "metadata": {"deletionTimestamp": "2026-11-23T09:00:30Z"}},
+            "its pod is being deleted by somebody; another one follows once it has ended",
+            id="deleted by hand",
         ),
         pytest.param(
             pod(condition("Ready", "False", "ContainersNotReady"), phase="Running", state=UP), None, id="just begun"
@@ -201,3 +206,23 @@ def test_what_others_say_at_length_is_shortened() -> None:
     assert len(told) < 450
     assert told.endswith("…")
     assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        pytest.param(
+            died("Error", 1, disrupted("EvictionByEvictionAPI")),
+            "its pod was taken away: it was evicted, as when a node is drained",
+            id="evicted, whatever its container made of that",
+        ),
+        pytest.param(
+            {**died("Error", 1), "metadata": {"deletionTimestamp": "2026-11-23T09:00:30Z"}},
+            "somebody deleted its pod",
+            id="deleted by hand",
+        ),
+        pytest.param(died("Error", 137), "its container ended without a report (Error, exit code 137)", id="died"),
+    ],
+)
+def test_how_the_pod_before_came_to_its_end_is_told_in_a_clause(body: Body, told: str) -> None:
+    assert how_it_went(body) == told

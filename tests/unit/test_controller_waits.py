@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.kube import Clock, FakeKube, at, job_body, refusal, schedule_body
-from tests.unit.test_controller_pods import UNSCHEDULABLE, condition, died, pod, waiting
+from tests.unit.test_controller_pods import UNSCHEDULABLE, condition, died, disrupted, pod, waiting
 from tests.unit.test_controller_reconcile import World, is_at_rest, job_at
 from trending.controller.store import Key
 from trending.controller.waits import Waits
@@ -149,9 +149,111 @@ async def test_an_attempt_that_fails_at_once_is_looked_at_soon_however_long_the_
     world.kube.show(JOB, failed=1, ready=0)
     world.kube.show_pod(JOB, died("StartError", 128, message="no such file"))
     await world.look("09:10:01")
-    assert world.wake == at("09:10:11")
-    await world.look("09:10:11")
+    assert world.wake == at("09:10:03")
+    await world.look("09:10:03")
     assert message(world).endswith("its container could not be started (StartError, exit code 128): no such file.")
+
+
+async def run_until(world: World, clock: str) -> None:
+    """Have the run's pod run until then."""
+    world.kube.make_ready(JOB)
+    await world.look("09:00:03")
+    world.clock.set(clock)
+
+
+def running_message(world: World) -> str:
+    [found] = [c for c in world.kube.status()["conditions"] if c["type"] == "Progressing"]
+    assert (found["status"], found["reason"]) == ("True", "RunActive")
+    return str(found["message"])
+
+
+EVICTED = "it was evicted, as when a node is drained"
+
+
+async def evict(world: World, clock: str) -> None:
+    """Have the run's pod evicted: it is there for a second, and then another one, which runs."""
+    world.kube.show(JOB, active=0, ready=1, terminating=1)
+    leaving = pod(disrupted("EvictionByEvictionAPI"), phase="Running", state={"running": {}})
+    world.kube.show_pod(JOB, leaving)
+    await world.look(clock)
+
+
+async def test_a_pod_that_is_evicted_while_it_runs_is_looked_at_before_it_is_gone(world: World) -> None:
+    await run_until(world, "09:20")
+    await evict(world, "09:20")
+    assert world.kube.looks == ["pods at 09:20:00"]
+    assert message(world).endswith(f"its pod is being taken away: {EVICTED}; another one follows once it has ended.")
+
+
+async def test_how_the_pod_before_ended_is_told_until_the_run_ends_in_few_writes(world: World) -> None:
+    await run_until(world, "09:20")
+    await evict(world, "09:20")
+    world.kube.writes.clear()
+    world.kube.show_pod(JOB, pod(condition("Ready", "True"), phase="Running", state={"running": {}}))
+    world.kube.show(JOB, active=1, ready=0)
+    await world.look("09:20:02")
+    world.kube.show(JOB, active=1, ready=1)
+    await world.look("09:20:04")
+    told = f"Job {JOB} is running again: its pod was taken away: {EVICTED}."
+    assert running_message(world) == told
+    assert world.kube.writes == ["replace_status"]
+    await pass_by(world, "09:40")
+    assert (running_message(world), world.kube.writes, len(world.kube.looks)) == (told, ["replace_status"], 1)
+    world.restart()
+    await world.look("09:41")
+    assert (running_message(world), world.kube.writes) == (told, ["replace_status"])
+    world.kube.succeed(JOB)
+    await world.look("09:42")
+    assert world.condition("Progressing") == ("False", "Idle")
+
+
+async def test_while_the_pod_that_follows_waits_in_its_turn_both_are_told_in_their_time(world: World) -> None:
+    await run_until(world, "09:20")
+    await evict(world, "09:20")
+    world.kube.show(JOB, active=1, ready=0)
+    world.kube.show_pod(JOB, NO_ROOM)
+    await world.look("09:20:02")
+    await pass_by(world, "09:21")
+    assert "no node can take its pod" in message(world)
+    world.kube.show_pod(JOB, waiting("ContainerCreating"))
+    await pass_by(world, "09:22")
+    assert message(world).endswith(f"another attempt follows the last one: its pod was taken away: {EVICTED}.")
+
+
+async def test_a_pod_that_its_node_evicted_is_told_though_the_next_one_runs_seconds_later(world: World) -> None:
+    await run_until(world, "09:20")
+    full = pod(
+        phase="Failed", reason="Evicted", message="The node was low on resource: memory. ", state={"terminated": {}}
+    )
+    world.kube.show_pod(JOB, full)
+    world.kube.show(JOB, active=1, ready=0)
+    await world.look("09:20")
+    assert world.kube.looks == []
+    await world.look("09:20:02")
+    world.kube.show(JOB, active=1, ready=1)
+    await world.look("09:20:05")
+    assert running_message(world).endswith(
+        "is running again: its pod was taken away: node n1 evicted it: The node was low on resource: memory."
+    )
+
+
+async def test_a_run_that_ends_well_costs_no_look_at_pods_that_wait(world: World) -> None:
+    await run_until(world, "09:20")
+    world.kube.show(JOB, active=1, ready=0)
+    await world.look("09:20")
+    world.kube.show(JOB, active=0, ready=0, uncountedTerminatedPods={"succeeded": ["p1"]})
+    await world.look("09:20:01")
+    world.kube.succeed(JOB)
+    await world.look("09:20:02")
+    assert world.kube.looks == ["pods at 09:20:02"], "for its report"
+
+
+async def test_a_job_that_deletes_its_pods_itself_is_not_looked_at(world: World) -> None:
+    await run_until(world, "09:20")
+    failing = [{"type": "FailureTarget", "status": "True", "reason": "DeadlineExceeded"}]
+    world.kube.show(JOB, active=0, ready=0, terminating=1, conditions=failing)
+    await world.look("09:20")
+    assert world.kube.looks == []
 
 
 async def test_a_pod_whose_node_is_lost_while_it_runs_is_told(world: World) -> None:
@@ -161,7 +263,7 @@ async def test_a_pod_whose_node_is_lost_while_it_runs_is_told(world: World) -> N
     world.kube.show_pod(JOB, pod(condition("Ready", "False"), phase="Running", state={"running": {}}))
     assert not await world.look("09:20"), "a pod that has just ended is not ready either"
     assert world.condition("Progressing") == ("True", "RunActive")
-    await world.look("09:20:10")
+    await world.look("09:20:02")
     assert message(world).endswith("its pod runs on node n1, which does not answer.")
 
 

@@ -64,8 +64,10 @@ def termination_of(pod: Pod) -> Mapping[str, Any] | None:
 
 def why_not_running(pod: Pod) -> str | None:
     """Return in a clause what keeps a pod that has not ended from running; None where it says nothing of it."""
-    if disruption := _disruption(pod):
-        return f"its pod is being taken away: {disruption}; another one follows"
+    if is_taken_away(pod):
+        disruption = _disruption(pod)
+        what = f"taken away: {disruption}" if disruption else "deleted by somebody"
+        return f"its pod is being {what}; another one follows once it has ended"
     scheduled, ready = _condition(pod, "PodScheduled"), _condition(pod, "Ready")
     if scheduled.get("status") == "False":
         if scheduled.get("reason") == "SchedulingGated":
@@ -78,6 +80,11 @@ def why_not_running(pod: Pod) -> str | None:
         # The kubelet gives a reason; the node lifecycle controller, which says it of all pods of a lost node, does not.
         return f"its pod runs on node {_node(pod)}, which does not answer"
     return None
+
+
+def is_taken_away(pod: Pod) -> bool:
+    """Tell whether a pod is being deleted, or is about to be, by somebody else than the run's own end."""
+    return _disruption(pod) is not None or "deletionTimestamp" in (pod.get("metadata") or {})
 
 
 def is_being_made(pod: Pod) -> bool:
@@ -94,6 +101,15 @@ def newest_warning(events: Sequence[Mapping[str, Any]], *, since: datetime | Non
         return None
     _, newest = max(recent, key=lambda pair: pair[0])
     return quote(newest.get("message")) or None
+
+
+def how_it_went(pod: Pod) -> str:
+    """Return in a clause how a pod came to its end, or is about to, after which another one follows."""
+    if disruption := _disruption(pod):
+        return f"its pod was taken away: {disruption}"
+    if "deletionTimestamp" in (pod.get("metadata") or {}):
+        return "somebody deleted its pod"
+    return how_it_ended(pod)
 
 
 def how_it_ended(pod: Pod) -> str:

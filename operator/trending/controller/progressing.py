@@ -1,6 +1,7 @@
 """Condition Progressing: whether a run is active, whether its pod runs, and if not, why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from trending.api.status import Condition, ConditionStatus, TrendingScheduleStatus
 from trending.controller.pods import quote
@@ -10,11 +11,22 @@ PROGRESSING = "Progressing"
 _WAITING = "WaitingForPod"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """What looks at the pods of a Job have found."""
+
+    uid: str = ""
+    """The Job's."""
+    waits: str | None = None
+    """What keeps its pod from running; empty where nothing says, None where it has not been looked at."""
+    before: str | None = None
+    """How the pod before this one came to its end; None where there was none, as far as is known."""
+
+
 def progressing(
-    active: Sequence[Job], before: Condition | None, waits: Mapping[str, str], refused: str | None = None
+    active: Sequence[Job], written: Condition | None, seen: Seen, refused: str | None = None
 ) -> tuple[ConditionStatus, str, str]:
-    """Return status, reason and message. `waits` says by the uid of a Job what keeps its pod from running; empty where
-    nothing says, absent where it has not been looked at. `refused` is why the run that is due has no Job.
+    """Return status, reason and message. `refused` is why the run that is due has no Job.
 
     A pod whose container has just ended is not ready any more, for a second or so, before the Job controller notices
     its end: that is no waiting for a pod, and not worth a status write.
@@ -24,16 +36,18 @@ def progressing(
     if not active:
         return "False", "Idle", "No run is active."
     job = active[0]
-    running = ("RunActive", f"Job {job.name} is running.")
-    if any(each.ready for each in active):
-        return "True", *running
-    told = waits.get(job.uid)
-    if told:
-        return "True", _WAITING, f"{_waits(job.name)}: {told}."
-    if before and (before.reason, before.message) == running and not job.failed:
-        return "True", *running
-    if told is None and before and before.reason == _WAITING and before.message.startswith(_waits(job.name)):
-        return "True", _WAITING, before.message
+    if seen.uid != job.uid:
+        seen = Seen()
+    if any(each.ready for each in active) and not seen.waits:
+        return "True", "RunActive", _running(job, written, seen)
+    if seen.waits:
+        return "True", _WAITING, f"{_waits(job.name)}: {seen.waits}."
+    if written and written.reason == "RunActive" and written.message == _running(job, written, seen) and not job.failed:
+        return "True", written.reason, written.message
+    if seen.before:
+        return "True", _WAITING, f"{_waits(job.name)}: another attempt follows the last one: {seen.before}."
+    if seen.waits is None and written and written.reason == _WAITING and written.message.startswith(_waits(job.name)):
+        return "True", _WAITING, written.message
     return "True", _WAITING, f"{_waits(job.name)}."
 
 
@@ -48,3 +62,14 @@ def waited_for(status: TrendingScheduleStatus, job: str) -> str | None:
 
 def _waits(job: str) -> str:
     return f"Job {job} waits for its pod to run"
+
+
+def _running(job: Job, written: Condition | None, seen: Seen) -> str:
+    """Return the sentence for a Job whose pod runs. How the one before it ended is said until the run ends, also by a
+    controller that has not seen it itself."""
+    again = f"Job {job.name} is running again: "
+    if seen.before:
+        return f"{again}{seen.before}."
+    if written and written.message.startswith(again):
+        return written.message
+    return f"Job {job.name} is running."

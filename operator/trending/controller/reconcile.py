@@ -225,7 +225,7 @@ class Reconciler:
             jobs=jobs,
             runs=runs,
             now=now,
-            waits=self._waits.told(key),
+            seen=self._waits.seen(key),
             refused=self._refused.get(key),
         )
         if status == schedule.status:

@@ -1,6 +1,6 @@
 """The status that is to be written: pure, from what is written, what was decided and what has happened."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,7 +12,7 @@ from trending.api.status import (
     TargetStatus,
     TrendingScheduleStatus,
 )
-from trending.controller.progressing import PROGRESSING, progressing
+from trending.controller.progressing import PROGRESSING, Seen, progressing
 from trending.controller.runs import FinishedRun
 from trending.schedule.cadence import REMEMBERED, Cadence, judge_cadence
 from trending.schedule.cron import InvalidScheduleError
@@ -22,6 +22,7 @@ from trending.schedule.observed import Job, Schedule
 from trending.schedule.zone import UnknownTimeZoneError
 
 _ORDER: Final = ("Accepted", "Fresh", "Succeeded", PROGRESSING, "CadenceAtRisk")
+_UNSEEN: Final = Seen()
 
 Said = tuple[ConditionStatus, str, str]
 """A condition's status, reason and message."""
@@ -35,18 +36,18 @@ def next_status(
     jobs: Sequence[Job],
     runs: Sequence[FinishedRun],
     now: datetime,
-    waits: Mapping[str, str] | None = None,
+    seen: Seen = _UNSEEN,
     refused: str | None = None,
 ) -> TrendingScheduleStatus:
     """Return the status that follows.
 
     `progress` is how far scheduling has come by now: before or after the decision's start. `jobs` are those that the
-    schedule owns; `runs` are those that have finished and are not told in the status yet, oldest first. `waits` says
-    by the uid of a Job what keeps its pod from running, `refused` why the run that is due has no Job.
+    schedule owns; `runs` are those that have finished and are not told in the status yet, oldest first. `seen` is what
+    is known of the active run's pods, `refused` why the run that is due has no Job.
     """
     old = schedule.status
     active = [job for job in jobs if not job.finished]
-    doing = progressing(active, _find(old, PROGRESSING), waits or {}, refused)
+    doing = progressing(active, _find(old, PROGRESSING), seen, refused)
     targets = _targets(schedule, runs, progress, now)
     first = first_to_go_stale(targets)
     last_success = _newest(old.last_successful_time, (run for run in runs if run.succeeded))

@@ -1,7 +1,9 @@
 """Active runs whose pod does not run: looked at now and then, until what keeps it is known and when it changes.
 
 A pod that is slow to start is no news, so that the first look comes after ten seconds; the next ones come at growing
-distances, but soon enough to tell within a minute whatever happens. A run whose pod runs costs no request.
+distances, but soon enough to tell within a minute whatever happens. Where a pod that ran does not any more, or is
+being deleted, the look comes sooner, since the pod may be gone with all that it says. A run whose pod runs costs no
+request.
 """
 
 import logging
@@ -15,12 +17,14 @@ from trending.controller.pods import (
     Pod,
     by_age,
     has_ended,
-    how_it_ended,
+    how_it_went,
     is_being_made,
+    is_taken_away,
     newest_warning,
     why_not_running,
     why_refused,
 )
+from trending.controller.progressing import Seen
 from trending.controller.store import Key
 from trending.controller.warned import Warnings
 from trending.schedule.observed import Job
@@ -28,6 +32,8 @@ from trending.schedule.observed import Job
 _log = logging.getLogger(__name__)
 
 _FIRST_LOOK: Final = timedelta(seconds=10)
+_SOON: Final = timedelta(seconds=2)
+"""After a pod that ran does not any more: one that has ended well is known by then to have ended its Job."""
 _LONGEST: Final = timedelta(seconds=45)
 _REPEATED: Final = timedelta(minutes=5)
 """The kubelet repeats a warning more often than that."""
@@ -37,14 +43,24 @@ _APART: Final = timedelta(milliseconds=25)
 
 @dataclass(slots=True)
 class _Wait:
-    uid: str
     failed: int
     """How many of the Job's pods had failed: with each a new wait begins."""
     since: datetime
     look: datetime
     in_turn: bool = False
     """Whether `look` is a turn that was given to it, so that it need not stand in line again."""
-    told: str | None = None
+    is_deleted: bool = False
+    """Whether a look was taken because its pod is being deleted."""
+
+
+@dataclass(slots=True)
+class _Run:
+    uid: str
+    ran: bool = False
+    """Whether a pod of it was seen to run."""
+    wait: _Wait | None = None
+    waits: str | None = None
+    before: str | None = None
 
 
 class Waits:
@@ -53,33 +69,38 @@ class Waits:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._warnings = Warnings(kube)
-        self._waits: dict[Key, _Wait] = {}
+        self._runs: dict[Key, _Run] = {}
         self._free: datetime | None = None
         """From when on nobody has the turn."""
 
-    def told(self, key: Key) -> dict[str, str]:
-        """Return what keeps a schedule's active run's pod from running, by the Job's uid: empty where nothing says,
-        absent where it has not been looked at yet."""
-        wait = self._waits.get(key)
-        return {} if wait is None or wait.told is None else {wait.uid: wait.told}
+    def seen(self, key: Key) -> Seen:
+        """Return what looks at the pods of a schedule's active run have found."""
+        run = self._runs.get(key)
+        return Seen(uid=run.uid, waits=run.waits, before=run.before) if run else Seen()
 
     def forget(self, key: Key) -> None:
         """Forget a schedule that is gone."""
-        self._waits.pop(key, None)
+        self._runs.pop(key, None)
 
     async def look(self, key: Key, jobs: Sequence[Job], now: datetime) -> datetime | None:
         """Look, where it is time to, at what the active run waits for; return when to look again."""
         active = [job for job in jobs if not job.finished]
-        if not active or any(job.ready for job in active):
+        if not active:
             self.forget(key)
             return None
         job = active[0]
-        wait = self._waits.get(key)
-        if wait is None or (wait.uid, wait.failed) != (job.uid, job.failed):
-            wait = self._waits[key] = _Wait(uid=job.uid, failed=job.failed, since=now, look=now + _FIRST_LOOK)
+        run = self._runs.get(key)
+        if run is None or run.uid != job.uid:
+            run = self._runs[key] = _Run(uid=job.uid)
+        if any(each.ready for each in active):
+            run.ran = True
+            if not job.terminating:
+                run.wait = run.waits = None
+                return None
+        wait = run.wait = _wait_of(run, job, now)
         if now >= wait.look and self._has_turn(wait, now):
             try:
-                wait.told = await self._why(job, now)
+                await self._see(run, job, now)
             except Exception as error:  # noqa: BLE001 (no run shall wait for a sentence, whatever keeps it from being said)
                 _log.info("%s/%s: its pods cannot be looked at: %r", job.namespace, job.name, error)
             wait.look, wait.in_turn = now + min(_LONGEST, max(_FIRST_LOOK, now - wait.since)), False
@@ -94,15 +115,24 @@ class Waits:
         wait.look, wait.in_turn = turn, turn > now
         return turn == now
 
-    async def _why(self, job: Job, now: datetime) -> str:
+    async def _see(self, run: _Run, job: Job, now: datetime) -> None:
+        """Find out what a run waits for, and how its pod before ended."""
         if job.suspended:
-            return "the Job itself is suspended, by somebody else or by a queue of Jobs"
+            run.waits = "the Job itself is suspended, by somebody else or by a queue of Jobs"
+            return
         pods = by_age(await self._kube.pods_of_job(job.namespace, job.uid))
+        gone = [pod for pod in pods if has_ended(pod) or is_taken_away(pod)]
+        run.before = how_it_went(gone[-1]) if gone else run.before
         alive = [pod for pod in pods if not has_ended(pod)]
         if alive:
-            return why_not_running(alive[-1]) or await self._why_not_starting(job, alive[-1], now)
-        if pods:
-            return f"another attempt follows the last one: {how_it_ended(pods[-1])}"
+            run.waits = why_not_running(alive[-1]) or await self._why_not_starting(job, alive[-1], now)
+        elif pods:
+            run.waits = ""
+        else:
+            run.waits = await self._why_refused(job, now)
+
+    async def _why_refused(self, job: Job, now: datetime) -> str:
+        """Return why no pod was made, as far as somebody says so."""
         warnings = await self._warnings.about(job.namespace, job.uid, now)
         refused = newest_warning([event for event in warnings if event.get("reason") == "FailedCreate"])
         return why_refused(refused) if refused else ""
@@ -116,3 +146,14 @@ class Waits:
         said = [event for event in warnings if event.get("reason") != "FailedScheduling"]
         warning = newest_warning(said, since=now - _REPEATED)
         return f"its pod does not start: {warning}" if warning else ""
+
+
+def _wait_of(run: _Run, job: Job, now: datetime) -> _Wait:
+    """Return how a run's pod is waited for: as before, unless an attempt has failed since or its pod is deleted."""
+    wait = run.wait
+    if wait is None or wait.failed != job.failed:
+        first = _SOON if run.ran or job.failed else _FIRST_LOOK
+        wait = _Wait(failed=job.failed, since=now, look=now + first)
+    if job.terminating and not wait.is_deleted:
+        wait.look, wait.is_deleted = min(wait.look, now), True
+    return wait

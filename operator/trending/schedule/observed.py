@@ -87,6 +87,8 @@ class Job:
     """How many of its pods are ready, or have ended and are not yet counted: no pod is waited for."""
     failed: int = 0
     """How many of its pods have failed."""
+    terminating: int = 0
+    """How many of its pods are being deleted while the Job goes on, by somebody else than the Job controller."""
     suspended: bool = False
     """Whether somebody holds it: it has no pods."""
     generation: int | None = None
@@ -115,6 +117,7 @@ class Job:
             end_message=end.get("message"),
             ready=(status.get("ready") or 0) + _ending(status),
             failed=status.get("failed") or 0,
+            terminating=0 if _is_decided(status) else status.get("terminating") or 0,
             suspended=bool((body.get("spec") or {}).get("suspend")),
             generation=_readable_generation(annotations.get(GENERATION_ANNOTATION)),
         )
@@ -137,8 +140,13 @@ def _ending(status: Mapping[str, Any]) -> int:
     then that it is (kubernetes/pkg/controller/job/job_controller.go, trackJobStatusAndRemoveFinalizers).
     """
     uncounted = status.get("uncountedTerminatedPods") or {}
-    decided = [c for c in status.get("conditions") or [] if c.get("type") in _DECIDED and c.get("status") == "True"]
-    return sum(len(pods or ()) for pods in uncounted.values()) or len(decided)
+    return sum(len(pods or ()) for pods in uncounted.values()) or int(_is_decided(status))
+
+
+def _is_decided(status: Mapping[str, Any]) -> bool:
+    """Tell whether the Job controller has said whether the Job will be Complete or Failed."""
+    conditions = status.get("conditions") or []
+    return any(c.get("type") in _DECIDED and c.get("status") == "True" for c in conditions)
 
 
 def _readable_instant(text: str | None) -> datetime | None:
