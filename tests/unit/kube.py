@@ -199,9 +199,9 @@ class FakeKube(Kube):
             self._pods.setdefault(body["metadata"]["uid"], []).append(pod)
         self._versioned(body)
 
-    def show_pod(self, name: str, body: JsonObject) -> None:
-        """Have a Job have this pod, and no other."""
-        self._pods[self._jobs["default", name]["metadata"]["uid"]] = [_copy(body)]
+    def show_pod(self, name: str, *bodies: JsonObject) -> None:
+        """Have a Job have these pods, oldest first, and no other."""
+        self._pods[self._jobs["default", name]["metadata"]["uid"]] = [_copy(body) for body in bodies]
 
     def warn(self, uid: str, reason: str, message: str) -> None:
         """Have a warning on the object of that uid, as other controllers send them."""

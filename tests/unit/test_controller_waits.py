@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.unit.kube import Clock, FakeKube, at, job_body, refusal, schedule_body
+from tests.unit.kube import Clock, FakeKube, at, job_body, refusal, report, schedule_body
 from tests.unit.test_controller_pods import UNSCHEDULABLE, condition, died, disrupted, pod, waiting
 from tests.unit.test_controller_reconcile import World, is_at_rest, job_at
 from trending.controller.store import Key
 from trending.controller.waits import Waits
+from trending.report import write_termination_message
 from trending.schedule.observed import Job
 
 JOB = job_at("09:00")
@@ -149,8 +150,8 @@ async def test_an_attempt_that_fails_at_once_is_looked_at_soon_however_long_the_
     world.kube.show(JOB, failed=1, ready=0)
     world.kube.show_pod(JOB, died("StartError", 128, message="no such file"))
     await world.look("09:10:01")
-    assert world.wake == at("09:10:03")
-    await world.look("09:10:03")
+    assert world.wake == at("09:10:11")
+    await world.look("09:10:11")
     assert message(world).endswith("its container could not be started (StartError, exit code 128): no such file.")
 
 
@@ -198,7 +199,7 @@ async def test_how_the_pod_before_ended_is_told_until_the_run_ends_in_few_writes
     assert running_message(world) == told
     assert world.kube.writes == ["replace_status"]
     await pass_by(world, "09:40")
-    assert (running_message(world), world.kube.writes, len(world.kube.looks)) == (told, ["replace_status"], 1)
+    assert (running_message(world), world.kube.writes, len(world.kube.looks)) == (told, ["replace_status"], 2)
     world.restart()
     await world.look("09:41")
     assert (running_message(world), world.kube.writes) == (told, ["replace_status"])
@@ -229,9 +230,11 @@ async def test_a_pod_that_its_node_evicted_is_told_though_the_next_one_runs_seco
     world.kube.show(JOB, active=1, ready=0)
     await world.look("09:20")
     assert world.kube.looks == []
-    await world.look("09:20:02")
+    world.kube.show_pod(JOB, full, pod(condition("Ready", "True"), phase="Running", state={"running": {}}))
     world.kube.show(JOB, active=1, ready=1)
+    world.kube.writes.clear()
     await world.look("09:20:05")
+    assert (world.kube.looks, world.kube.writes) == (["pods at 09:20:05"], ["replace_status"])
     assert running_message(world).endswith(
         "is running again: its pod was taken away: node n1 evicted it: The node was low on resource: memory."
     )
@@ -244,8 +247,54 @@ async def test_a_run_that_ends_well_costs_no_look_at_pods_that_wait(world: World
     world.kube.show(JOB, active=0, ready=0, uncountedTerminatedPods={"succeeded": ["p1"]})
     await world.look("09:20:01")
     world.kube.succeed(JOB)
-    await world.look("09:20:02")
-    assert world.kube.looks == ["pods at 09:20:02"], "for its report"
+    await world.look("09:20:12")
+    assert world.kube.looks == ["pods at 09:20:12"], "for its report"
+
+
+async def test_a_pod_that_ended_well_is_no_attempt_that_another_follows(world: World) -> None:
+    await run_until(world, "09:20")
+    world.kube.show(JOB, active=1, ready=0)
+    world.kube.show_pod(
+        JOB,
+        pod(phase="Succeeded", state={"terminated": {"exitCode": 0, "message": write_termination_message(report())}}),
+    )
+    world.kube.writes.clear()
+    await world.look("09:20")
+    await world.look("09:20:10")
+    assert (world.kube.looks, world.kube.writes) == (["pods at 09:20:10"], [])
+
+
+async def test_a_failed_attempt_is_told_while_the_next_one_runs_also_by_a_controller_that_starts_then(
+    world: World,
+) -> None:
+    world.restart()
+    world.kube.show_pod(
+        JOB, died("Error", 137), pod(condition("Ready", "True"), phase="Running", state={"running": {}})
+    )
+    world.kube.show(JOB, active=1, ready=1, failed=1)
+    await world.look("09:05")
+    told = f"Job {JOB} is running again: its container ended without a report (Error, exit code 137)."
+    assert running_message(world) == told
+    await world.look("09:06")
+    assert world.kube.looks == ["pods at 09:05:00"]
+
+
+async def test_a_thousand_runs_that_are_taken_up_again_are_looked_at_one_by_one() -> None:
+    clock = Clock("09:00")
+    kube = FakeKube(clock)
+    waits = Waits(kube)
+    keys = [Key("default", f"hourly-{number}") for number in range(1000)]
+    status = {"active": 1, "ready": 1, "failed": 1}
+    jobs = {key: Job.from_object({**job_body(f"{key.name}-1", uid=key.name), "status": status}) for key in keys}
+    looks: dict[Key, Any] = dict.fromkeys(keys, clock())
+    while any(looks.values()):
+        clock.now = min(filter(None, looks.values()))
+        before = len(kube.looks)
+        for key in [key for key, look in looks.items() if look and look <= clock.now]:
+            looks[key] = await waits.look(key, [jobs[key]], clock())
+        assert len(kube.looks) - before <= 2, "a list of pods and one of events"
+    assert len([look for look in kube.looks if look.startswith("pods")]) == 1000
+    assert clock.now <= at("09:01")
 
 
 async def test_a_job_that_deletes_its_pods_itself_is_not_looked_at(world: World) -> None:
@@ -263,7 +312,7 @@ async def test_a_pod_whose_node_is_lost_while_it_runs_is_told(world: World) -> N
     world.kube.show_pod(JOB, pod(condition("Ready", "False"), phase="Running", state={"running": {}}))
     assert not await world.look("09:20"), "a pod that has just ended is not ready either"
     assert world.condition("Progressing") == ("True", "RunActive")
-    await world.look("09:20:02")
+    await world.look("09:20:10")
     assert message(world).endswith("its pod runs on node n1, which does not answer.")
 
 

@@ -358,7 +358,9 @@ class TestJobs:
     def test_a_job_whose_pod_has_just_ended_does_not_wait_for_a_pod(self, status: dict[str, Any], ready: int) -> None:
         """Else each run would seem to wait again in its last second, and cost a status write."""
         metadata = {"name": "hourly-1", "uid": "j", "creationTimestamp": "2026-11-23T09:00:00Z"}
-        assert Job.from_object({"metadata": metadata, "status": status}).ready == ready
+        job = Job.from_object({"metadata": metadata, "status": status})
+        assert job.ready + job.ending == ready
+        assert job.runs == bool(ready)
 
     def test_trimming_goes_on_while_the_schedule_is_being_deleted(self) -> None:
         done = [job(f"0{hour}:00", ended=f"0{hour}:01") for hour in range(1, 6)]

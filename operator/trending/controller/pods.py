@@ -56,6 +56,11 @@ def has_ended(pod: Pod) -> bool:
     return _status(pod).get("phase") in ("Succeeded", "Failed") or termination_of(pod) is not None
 
 
+def has_succeeded(pod: Pod) -> bool:
+    """Tell whether a pod has run to a good end."""
+    return _status(pod).get("phase") == "Succeeded"
+
+
 def termination_of(pod: Pod) -> Mapping[str, Any] | None:
     """Return how the run's container ended, as the kubelet says it; None where it has not."""
     ended: Mapping[str, Any] | None = (_container(pod).get("state") or {}).get("terminated")

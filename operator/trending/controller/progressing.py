@@ -38,7 +38,7 @@ def progressing(
     job = active[0]
     if seen.uid != job.uid:
         seen = Seen()
-    if any(each.ready for each in active) and not seen.waits:
+    if any(each.runs for each in active) and not seen.waits:
         return "True", "RunActive", _running(job, written, seen)
     if seen.waits:
         return "True", _WAITING, f"{_waits(job.name)}: {seen.waits}."

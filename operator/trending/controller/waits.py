@@ -1,9 +1,9 @@
 """Active runs whose pod does not run: looked at now and then, until what keeps it is known and when it changes.
 
 A pod that is slow to start is no news, so that the first look comes after ten seconds; the next ones come at growing
-distances, but soon enough to tell within a minute whatever happens. Where a pod that ran does not any more, or is
-being deleted, the look comes sooner, since the pod may be gone with all that it says. A run whose pod runs costs no
-request.
+distances, but soon enough to tell within a minute whatever happens. A pod that is being deleted is looked at while it
+is there, since all that it says goes with it; and when another one runs in its place, how it ended is looked up once.
+A run whose first pod runs costs no request.
 """
 
 import logging
@@ -17,6 +17,7 @@ from trending.controller.pods import (
     Pod,
     by_age,
     has_ended,
+    has_succeeded,
     how_it_went,
     is_being_made,
     is_taken_away,
@@ -32,8 +33,6 @@ from trending.schedule.observed import Job
 _log = logging.getLogger(__name__)
 
 _FIRST_LOOK: Final = timedelta(seconds=10)
-_SOON: Final = timedelta(seconds=2)
-"""After a pod that ran does not any more: one that has ended well is known by then to have ended its Job."""
 _LONGEST: Final = timedelta(seconds=45)
 _REPEATED: Final = timedelta(minutes=5)
 """The kubelet repeats a warning more often than that."""
@@ -58,9 +57,15 @@ class _Run:
     uid: str
     ran: bool = False
     """Whether a pod of it was seen to run."""
+    failed: int = 0
+    """How many of its pods had failed when how the last one did was looked up."""
     wait: _Wait | None = None
     waits: str | None = None
     before: str | None = None
+
+    def has_another_pod(self, job: Job) -> bool:
+        """Tell whether the pod that runs follows one of which nobody has looked up how it ended."""
+        return (self.ran and self.wait is not None) or job.failed != self.failed
 
 
 class Waits:
@@ -92,17 +97,22 @@ class Waits:
         run = self._runs.get(key)
         if run is None or run.uid != job.uid:
             run = self._runs[key] = _Run(uid=job.uid)
-        if any(each.ready for each in active):
-            run.ran = True
-            if not job.terminating:
-                run.wait = run.waits = None
-                return None
-        wait = run.wait = _wait_of(run, job, now)
+        if any(each.ending for each in active):
+            run.waits = None
+            return None
+        runs = any(each.ready for each in active) and not job.terminating
+        if runs and not run.has_another_pod(job):
+            run.ran, run.wait, run.waits = True, None, None
+            return None
+        wait = run.wait = _wait_of(run, job, now, at_once=runs)
         if now >= wait.look and self._has_turn(wait, now):
             try:
                 await self._see(run, job, now)
             except Exception as error:  # noqa: BLE001 (no run shall wait for a sentence, whatever keeps it from being said)
                 _log.info("%s/%s: its pods cannot be looked at: %r", job.namespace, job.name, error)
+            if runs:
+                run.ran, run.failed, run.wait, run.waits = True, job.failed, None, None
+                return None
             wait.look, wait.in_turn = now + min(_LONGEST, max(_FIRST_LOOK, now - wait.since)), False
         return wait.look
 
@@ -121,7 +131,7 @@ class Waits:
             run.waits = "the Job itself is suspended, by somebody else or by a queue of Jobs"
             return
         pods = by_age(await self._kube.pods_of_job(job.namespace, job.uid))
-        gone = [pod for pod in pods if has_ended(pod) or is_taken_away(pod)]
+        gone = [pod for pod in pods if (has_ended(pod) and not has_succeeded(pod)) or is_taken_away(pod)]
         run.before = how_it_went(gone[-1]) if gone else run.before
         alive = [pod for pod in pods if not has_ended(pod)]
         if alive:
@@ -148,12 +158,14 @@ class Waits:
         return f"its pod does not start: {warning}" if warning else ""
 
 
-def _wait_of(run: _Run, job: Job, now: datetime) -> _Wait:
-    """Return how a run's pod is waited for: as before, unless an attempt has failed since or its pod is deleted."""
+def _wait_of(run: _Run, job: Job, now: datetime, *, at_once: bool) -> _Wait:
+    """Return how a run's pod is waited for: as before, unless an attempt has failed since.
+
+    The next look is at once where that is asked for, and where its pod is being deleted and was not seen since.
+    """
     wait = run.wait
     if wait is None or wait.failed != job.failed:
-        first = _SOON if run.ran or job.failed else _FIRST_LOOK
-        wait = _Wait(failed=job.failed, since=now, look=now + first)
-    if job.terminating and not wait.is_deleted:
+        wait = _Wait(failed=job.failed, since=now, look=now + _FIRST_LOOK)
+    if (at_once and not wait.in_turn) or (job.terminating and not wait.is_deleted):
         wait.look, wait.is_deleted = min(wait.look, now), True
     return wait

@@ -84,7 +84,9 @@ class Job:
     end_message: str | None = None
     """The condition's message."""
     ready: int = 0
-    """How many of its pods are ready, or have ended and are not yet counted: no pod is waited for."""
+    """How many of its pods are ready."""
+    ending: int = 0
+    """How many of its pods have ended and are not yet counted: no pod is waited for."""
     failed: int = 0
     """How many of its pods have failed."""
     terminating: int = 0
@@ -93,6 +95,11 @@ class Job:
     """Whether somebody holds it: it has no pods."""
     generation: int | None = None
     """The generation of the spec that it was made from; None where it does not say."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether no pod of it is waited for: one runs, or has just ended."""
+        return self.ready > 0 or self.ending > 0
 
     @classmethod
     def from_object(cls, body: Mapping[str, Any]) -> "Job":
@@ -115,7 +122,8 @@ class Job:
             ended=_instant(end.get("lastTransitionTime")) or (created if finish else None),
             end_reason=end.get("reason"),
             end_message=end.get("message"),
-            ready=(status.get("ready") or 0) + _ending(status),
+            ready=status.get("ready") or 0,
+            ending=_ending(status),
             failed=status.get("failed") or 0,
             terminating=0 if _is_decided(status) else status.get("terminating") or 0,
             suspended=bool((body.get("spec") or {}).get("suspend")),
