@@ -246,9 +246,11 @@ async def test_a_run_that_ends_well_costs_no_look_at_pods_that_wait(world: World
     await world.look("09:20")
     world.kube.show(JOB, active=0, ready=0, uncountedTerminatedPods={"succeeded": ["p1"]})
     await world.look("09:20:01")
+    await world.look("09:20:21")
+    assert world.kube.looks == [], "the Job controller takes its time"
     world.kube.succeed(JOB)
-    await world.look("09:20:12")
-    assert world.kube.looks == ["pods at 09:20:12"], "for its report"
+    await world.look("09:20:22")
+    assert world.kube.looks == ["pods at 09:20:22"], "for its report"
 
 
 async def test_a_pod_that_ended_well_is_no_attempt_that_another_follows(world: World) -> None:
