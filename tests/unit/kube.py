@@ -141,6 +141,8 @@ class FakeKube(Kube):
         self.closed = False
         self.before_writing = lambda: None
         self._leases: dict[_Name, JsonObject] = {}
+        self.held: set[str] = set()
+        """Jobs that a finalizer of somebody else's holds."""
         self.missing: set[str] = set()
         """Namespaces that do not exist."""
         self.forbidden: set[str] = set()
@@ -301,6 +303,10 @@ class FakeKube(Kube):
         metadata = _find(self._jobs, namespace, name)["metadata"]
         if metadata["uid"] != uid or version not in (None, metadata["resourceVersion"]):
             raise refusal(409, "the precondition does not hold")
+        if name in self.held:
+            metadata.setdefault("deletionTimestamp", format_instant(self.api_clock()))
+            self._versioned(self._jobs[namespace, name])
+            return
         del self._jobs[namespace, name]
         self._version += 1
 

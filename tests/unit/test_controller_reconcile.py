@@ -205,6 +205,25 @@ async def test_somebody_who_changes_the_object_all_the_time_does_not_hold_the_ot
     assert hourly.kube.writes.count("replace_status") < 20
 
 
+async def test_a_run_is_told_though_the_clock_that_ends_are_told_by_was_ahead_for_the_one_before(hourly: World) -> None:
+    """As where controller managers follow each other on nodes whose clocks differ."""
+    await hourly.look()
+    await hourly.look("09:00")
+    hourly.kube.api_clock = Clock("09:20")
+    hourly.kube.succeed(job_at("09:00"))
+    hourly.kube.api_clock = hourly.clock
+    await hourly.look("09:01")
+    hourly.kube.annotate(requestedAt="now")
+    await hourly.look("09:02")
+    by_hand = manual_job_name("hourly", "now")
+    hourly.clock.set("09:03")
+    hourly.kube.succeed(by_hand)
+    await hourly.look()
+    assert hourly.kube.status()["lastRun"]["job"] == by_hand
+    assert hourly.kube.reasons.count("RunSucceeded") == 2
+    assert not await hourly.look("09:04"), "each is told once"
+
+
 async def test_a_foreign_job_of_the_slots_name_is_told_once_and_left_alone(hourly: World) -> None:
     await hourly.look()
     hourly.kube.put_job(job_body(job_at("09:00"), uid="foreign", owner="somebody else"))
@@ -220,6 +239,26 @@ async def test_a_foreign_job_of_the_slots_name_is_told_once_and_left_alone(hourl
     assert hourly.kube.reasons == ["UnexpectedJob"]
     await hourly.look("10:00")
     assert hourly.kube.job_names == [job_at("09:00"), job_at("10:00")]
+
+
+async def test_an_immediate_run_waits_for_the_job_of_the_schedule_that_was_there_before(world: World) -> None:
+    """`kubectl replace --force`, or delete and apply: the garbage collector takes the old one's Job a moment later."""
+    world.kube.apply(schedule_body(immediate=True))
+    await world.look("08:30")
+    [job] = world.kube.job_names
+    world.kube.remove_schedule()
+    await world.look("08:30:05")
+    body = schedule_body(immediate=True)
+    body["metadata"] |= {"uid": "u2", "creationTimestamp": "2026-11-23T08:30:10Z"}
+    world.kube.apply(body)
+    with pytest.raises(CreateRefusedError, match="is still there, of the schedule of this name that was deleted"):
+        await world.look("08:30:11")
+    [progressing] = [c for c in world.kube.status()["conditions"] if c["type"] == "Progressing"]
+    assert f"its Job cannot be created: Job {job} is still there" in progressing["message"]
+    world.kube.remove_job(job)
+    await world.look("08:30:12")
+    assert [run["name"] for run in world.kube.status()["active"]] == [job]
+    assert "UnexpectedJob" not in world.kube.reasons
 
 
 async def test_a_slot_missed_before_one_whose_name_is_taken_is_still_told(hourly: World) -> None:

@@ -182,3 +182,19 @@ async def test_a_run_after_one_that_made_way_is_told_though_the_controllers_cloc
     await active.look()
     last = active.kube.status()["lastRun"]
     assert (last["job"], last["result"], last["completionTime"]) == (TEN, "Succeeded", "2026-11-23T09:57:01Z")
+
+
+async def test_a_job_that_a_finalizer_holds_is_active_while_it_is_there_and_told_once(active: World) -> None:
+    """Such as one of a queue of Jobs: its deletion takes effect when whoever has put it there has taken it off."""
+    active.kube.held.add(NINE)
+    await active.look("10:00:01")
+    active.kube.make_ready(TEN)
+    await active.look("10:05")
+    await active.look("10:10")  # it was to be gone until everything has been listed once more
+    assert active.kube.job_names == [NINE, TEN]
+    assert {run["name"] for run in active.kube.status()["active"]} == {NINE, TEN}
+    await active.look("11:00")
+    assert [run["name"] for run in active.kube.status()["active"]] == [job_at("11:00")]
+    assert active.kube.status()["lastRun"]["job"] == TEN
+    told = [tally.results["Replaced"] for tally in active.metrics.tallies._tallies.values()]
+    assert (told, active.kube.reasons) == ([2], ["SuccessfulCreate"] * 3)

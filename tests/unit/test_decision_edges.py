@@ -247,6 +247,15 @@ class TestClocks:
         status = written(expression=expression, last_schedule_time=datetime.max.replace(tzinfo=UTC))
         assert decide(schedule(schedule=expression, status=status), [], at("10:00")).next_schedule_time is None
 
+    def test_why_nothing_is_due_after_a_start_by_a_clock_that_was_ahead_is_said(self) -> None:
+        late = [job("11:00", ended="11:05")]
+        decision = decide(schedule(status=written()), late, at("09:30"))
+        assert (decision.action, decision.next_schedule_time) == ("wait", at("12:00"))
+        assert decision.because == (
+            "Slot 2026-11-23T11:00:00Z was started before its time, by a clock that was ahead: "
+            "no slot up to it is started again."
+        )
+
     def test_every_counts_on_from_a_last_start_in_the_future(self) -> None:
         status = written(expression="@every 1h", last_schedule_time=at("12:10"))
         decision = decide(schedule(schedule="@every 1h", status=status), [], at("10:00"))
@@ -342,6 +351,27 @@ class TestJobs:
             }
         }
         assert Job.from_object(body).scheduled_time is None
+        body["metadata"]["name"] = slot_job_name("hourly", at("09:00"))
+        assert Job.from_object(body).scheduled_time == at("09:00"), "the name tells it"
+
+    @pytest.mark.parametrize(
+        ("annotation", "slot"),
+        [
+            pytest.param("2026-11-23T10:00:00+01:00", "09:00", id="as it was written"),
+            pytest.param("2026-11-23T09:00:40Z", "09:00:40", id="to the second, as with @every"),
+            pytest.param("2126-11-23T09:00:00Z", "09:00", id="another century, by somebody's hand"),
+            pytest.param("2026-11-23T08:59:59Z", "09:00", id="the minute before"),
+        ],
+    )
+    def test_a_jobs_slot_is_that_of_its_name_whatever_its_annotation_says(self, annotation: str, slot: str) -> None:
+        body: dict[str, Any] = {
+            "metadata": {
+                "name": slot_job_name("hourly", at("09:00")),
+                "creationTimestamp": "2026-11-23T09:00:00Z",
+                "annotations": {"batch.kubernetes.io/cronjob-scheduled-timestamp": annotation},
+            }
+        }
+        assert Job.from_object(body).scheduled_time == at(slot)
 
     @pytest.mark.parametrize(
         ("status", "ready"),

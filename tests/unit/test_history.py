@@ -81,7 +81,7 @@ class TestLimits:
 class TestRecords:
     def test_an_active_job_has_no_end_to_record(self) -> None:
         assert unrecorded([job("10:00")], None) == []
-        assert not is_recorded(job("10:00"), told(finished("a", ended="09:00")))
+        assert not is_recorded(job("10:00"), told(finished("a", ended="09:00")), [])
 
     def test_ends_are_told_oldest_first(self) -> None:
         jobs = [finished("b", ended="09:30"), finished("c", ended="10:00"), finished("a", ended="09:00")]
@@ -91,21 +91,35 @@ class TestRecords:
         late = finished("a", started="08:59", ended="09:00")
         early = finished("b", started="08:10", ended="09:00")
         assert [job.name for job in unrecorded([late, early], None)] == ["b", "a"]
-        assert is_recorded(early, told(late))
-        assert not is_recorded(late, told(early))
+        assert is_recorded(early, told(late), [early])
+        assert not is_recorded(late, told(early), [late])
 
     def test_the_last_run_itself_is_recorded_whatever_its_times_are(self) -> None:
         run = finished("a", ended="09:00")
-        assert is_recorded(replace(run, ended=at("09:00") + SECOND), told(run))
+        assert is_recorded(replace(run, ended=at("09:00") + SECOND), told(run), [])
 
     def test_no_run_that_started_after_one_that_was_replaced_is_recorded_whenever_that_was(self) -> None:
         """The end of the latter is told by the controller's clock, which may be ahead."""
         replaced = told(finished("b", started="09:00", ended="10:05")).model_copy(update={"result": "Replaced"})
-        assert not is_recorded(finished("c", started="10:00", ended="10:03"), replaced)
-        assert is_recorded(finished("a", started="08:00", ended="08:59"), replaced)
+        assert not is_recorded(finished("c", started="10:00", ended="10:03"), replaced, [])
+        assert is_recorded(finished("a", started="08:00", ended="08:59"), replaced, [])
+
+    def test_what_is_before_the_newest_run_the_api_servers_clock_says_while_its_job_is_there(self) -> None:
+        """The controller manager's clock, by which ends are told, was ahead for one run."""
+        one = replace(finished("a", ended="10:10"), created=at("09:00"))
+        two = replace(finished("b", ended="10:05"), created=at("10:04"))
+        assert not is_recorded(two, told(one), [one, two])
+        assert is_recorded(one, told(two), [one, two])
+        assert [job.name for job in unrecorded([two, one], None)] == ["a", "b"]
+
+    def test_of_slots_runs_the_slots_say_it_also_where_the_newest_ones_job_is_gone(self) -> None:
+        one, two = job("09:00", ended="10:10", finished="Complete"), job("10:00", ended="10:05", finished="Complete")
+        ahead = told(one).model_copy(update={"scheduled_time": one.scheduled_time})
+        assert not is_recorded(two, ahead, [two])
+        assert is_recorded(one, told(two).model_copy(update={"scheduled_time": two.scheduled_time}), [one])
 
     def test_a_last_run_without_an_end_records_no_other(self) -> None:
-        assert not is_recorded(finished("a", ended="09:00"), LastRun(job="b", result="Failed"))
+        assert not is_recorded(finished("a", ended="09:00"), LastRun(job="b", result="Failed"), [])
 
 
 seconds = st.integers(0, 4).map(lambda second: at("09:00") + second * SECOND)

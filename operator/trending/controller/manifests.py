@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -113,6 +114,14 @@ def owner_reference(schedule: Schedule) -> dict[str, Any]:
         "controller": True,
         "blockOwnerDeletion": True,
     }
+
+
+def is_left_behind(schedule: Schedule, job: Mapping[str, Any]) -> bool:
+    """Tell whether a Job belongs to a schedule of the same name that was there before."""
+    owners = job["metadata"].get("ownerReferences") or []
+    owner: Mapping[str, Any] = next((each for each in owners if each.get("controller")), {})
+    same = (owner.get("apiVersion"), owner.get("kind"), owner.get("name")) == (API_VERSION, KIND, schedule.name)
+    return same and owner.get("uid") != schedule.uid
 
 
 def build_event(schedule: Schedule, event: Event, now: datetime, settings: Settings) -> dict[str, Any]:

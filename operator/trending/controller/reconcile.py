@@ -15,7 +15,7 @@ from trending.api.names import API_VERSION, KIND
 from trending.api.status import TrendingScheduleStatus
 from trending.controller.kube import JsonObject, Kube, reason_of
 from trending.controller.late import LateStarts
-from trending.controller.manifests import build_job
+from trending.controller.manifests import build_job, is_left_behind
 from trending.controller.progressing import waited_for
 from trending.controller.recorder import Recorder
 from trending.controller.replacing import Replacements
@@ -140,12 +140,13 @@ class Reconciler:
     async def _holder(self, schedule: Schedule, decision: Decision) -> Job | None:
         """Return the Job of somebody else's that has the name of the one to start; None where there is none."""
         try:
-            job = Job.from_object(await self._kube.get_job(schedule.namespace, str(decision.job)))
+            body = await self._kube.get_job(schedule.namespace, str(decision.job))
         except ApiException as error:
             if error.status != _NOT_FOUND:
                 raise
             return None
-        return None if job.owner == schedule.uid else job
+        job = Job.from_object(body)
+        return None if job.owner == schedule.uid or is_left_behind(schedule, body) else job
 
     async def _leave_out(
         self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, other: Job, now: datetime
@@ -197,6 +198,9 @@ class Reconciler:
                 await self._recorder.record(schedule, [failed], now)
                 raise CreateRefusedError(why) from error
             body = await self._kube.get_job(schedule.namespace, str(decision.job))
+            if is_left_behind(schedule, body):  # the garbage collector is about to take it
+                why = f"Job {decision.job} is still there, of the schedule of this name that was deleted"
+                raise CreateRefusedError(why) from error
         else:
             late = (self._clock() - decision.due_time).total_seconds() if decision.due_time else 0.0
             if decision.trigger == "Schedule":

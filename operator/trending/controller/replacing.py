@@ -14,7 +14,7 @@ from trending.controller.kube import Kube
 from trending.controller.progressing import waited_for
 from trending.controller.runs import as_replaced
 from trending.controller.store import Key, Store
-from trending.schedule.history import is_recorded
+from trending.schedule.history import unrecorded
 from trending.schedule.observed import Job, Schedule
 
 _log = logging.getLogger(__name__)
@@ -34,13 +34,15 @@ class Replacements:
     def jobs_of(self, schedule: Schedule) -> list[Job]:
         """Return the Jobs that a schedule owns, those that made way as finished ones until the status tells of them."""
         key = Key(schedule.namespace, schedule.name)
-        told = schedule.status.last_run
-        untold = [job for job in self._untold.pop(key, []) if job.owner == schedule.uid and not is_recorded(job, told)]
-        if untold:
-            self._untold[key] = untold
-        deleted = {job.uid for job in untold}
+        known = [job for job in self._untold.pop(key, []) if job.owner == schedule.uid]
+        deleted = {job.uid for job in known}
         owned = [job for job in self._store.jobs(key) if job.owner == schedule.uid and job.uid not in deleted]
-        return [*owned, *untold]
+        untold = unrecorded([*owned, *known], schedule.status.last_run)
+        active = {run.uid for run in schedule.status.active}  # that one of these ended must not look as if it were lost
+        remembered = [job for job in known if job in untold or job.uid in active]
+        if remembered:
+            self._untold[key] = remembered
+        return [*owned, *remembered]
 
     def forget(self, key: Key) -> None:
         """Forget what is remembered of a schedule that is gone."""

@@ -2,9 +2,11 @@
 
 import hashlib
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
+_SLOT: Final = re.compile(r".+-([0-9]{8,9})")
+"""Minutes since the epoch: those of 1989 have eight digits, those of 2160 nine."""
 _MANUAL: Final = re.compile(r".+-m[0-9a-f]{8}")
 
 
@@ -21,3 +23,9 @@ def manual_job_name(schedule: str, request: str) -> str:
 def is_manual_name(job: str) -> bool:
     """Tell whether a Job of this name was started by hand; the name of a slot's Job ends in digits alone."""
     return _MANUAL.fullmatch(job) is not None
+
+
+def slot_minute(job: str) -> datetime | None:
+    """Return the minute of the slot that a Job's name tells; None where it tells none."""
+    found = _SLOT.fullmatch(job)
+    return None if found is None else datetime.fromtimestamp(int(found[1]) * 60, UTC)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from trending.api.document import Trigger
@@ -11,7 +11,7 @@ from trending.api.instant import parse_instant
 from trending.api.names import GENERATION_ANNOTATION, REQUESTED_AT_ANNOTATION, SCHEDULED_TIMESTAMP_ANNOTATION
 from trending.api.spec import TrendingScheduleSpec
 from trending.api.status import TrendingScheduleStatus
-from trending.schedule.job_names import is_manual_name
+from trending.schedule.job_names import is_manual_name, slot_minute
 
 Finish = Literal["Complete", "Failed"]
 _DECIDED: Final = ("SuccessCriteriaMet", "FailureTarget")
@@ -73,7 +73,8 @@ class Job:
     started: datetime | None
     """status.startTime."""
     scheduled_time: datetime | None
-    """Its slot, or for a run by hand the second it was created in."""
+    """Its slot, or for a run by hand the second it was created in. The slot of a run that has one is the name's, to the
+    minute: the name is what makes a slot run once, and anybody may change an annotation."""
     trigger: Trigger
     finished: Finish | None
     """Its condition Complete or Failed; a Job that is being deleted but has neither is active."""
@@ -116,7 +117,7 @@ class Job:
             owner=owner,
             created=created,
             started=_instant(status.get("startTime")),
-            scheduled_time=_readable_instant(annotations.get(SCHEDULED_TIMESTAMP_ANNOTATION)),
+            scheduled_time=_scheduled_time(metadata["name"], annotations.get(SCHEDULED_TIMESTAMP_ANNOTATION)),
             trigger="Manual" if is_manual_name(metadata["name"]) else "Schedule",
             finished=finish,
             ended=_instant(end.get("lastTransitionTime")) or (created if finish else None),
@@ -155,6 +156,11 @@ def _is_decided(status: Mapping[str, Any]) -> bool:
     """Tell whether the Job controller has said whether the Job will be Complete or Failed."""
     conditions = status.get("conditions") or []
     return any(c.get("type") in _DECIDED and c.get("status") == "True" for c in conditions)
+
+
+def _scheduled_time(name: str, annotation: str | None) -> datetime | None:
+    told, minute = _readable_instant(annotation), slot_minute(name)
+    return told if minute is None or (told and minute <= told < minute + timedelta(minutes=1)) else minute
 
 
 def _readable_instant(text: str | None) -> datetime | None:

@@ -158,6 +158,11 @@ def _nothing_due(at: Moment) -> Decision:
         because = f"Slot {format_instant(late)} could be started for {deadline} s (startingDeadlineSeconds) only."
     elif at.active:
         because = f"Job {at.active[0].name} is active, and no slot is due."
+    elif at.progress.last_schedule_time and at.progress.last_schedule_time > at.now:
+        ahead = format_instant(at.progress.last_schedule_time)
+        because = (
+            f"Slot {ahead} was started before its time, by a clock that was ahead: no slot up to it is started again."
+        )
     else:
         because = "No slot is due."
     return Decision(
