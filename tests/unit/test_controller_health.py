@@ -22,7 +22,7 @@ async def test_live_and_ready_are_told_apart_each_with_what_is_wrong(live: str |
     async def why_not_ready() -> str | None:
         return ready
 
-    async with serving_health(port=0, live=why_not_live, ready=why_not_ready, host="127.0.0.1") as port:
+    async with serving_health(port=0, live=why_not_live, ready=why_not_ready) as port:
         assert await ask(port, "/healthz") == ((500, f"{live}\n") if live else (200, "ok\n"))
         assert await ask(port, "/readyz") == ((503, f"{ready}\n") if ready else (200, "ok\n"))
         assert (await ask(port, "/"))[0] == 404

@@ -23,6 +23,7 @@ def command(log_level: str) -> None:
     of runs' pods.
     """
     from trending.controller import main
+    from trending.controller.listening import PortError
     from trending.controller.settings import Settings
 
     logging.basicConfig(
@@ -34,4 +35,8 @@ def command(log_level: str) -> None:
         settings = Settings.from_environment()
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    sys.exit(0 if asyncio.run(main.run(settings)) else 1)
+    try:
+        went_well = asyncio.run(main.run(settings))
+    except PortError as error:
+        raise click.ClickException(str(error)) from None
+    sys.exit(0 if went_well else 1)

@@ -5,22 +5,28 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from trending.controller.listening import listening_socket
+
 Trouble = Callable[[], Awaitable[str | None]]
 """What is wrong, in a sentence; None where nothing is."""
 
 
 @asynccontextmanager
-async def serving_health(*, port: int, live: Trouble, ready: Trouble, host: str = "0.0.0.0") -> AsyncIterator[int]:  # noqa: S104 (the kubelet asks from outside the pod)
-    """Answer /healthz and /readyz: 200, or 500 and 503 with what is wrong; yield the port."""
+async def serving_health(*, port: int, live: Trouble, ready: Trouble) -> AsyncIterator[int]:
+    """Answer /healthz and /readyz on all addresses: 200, or 500 and 503 with what is wrong; yield the port.
+
+    Raises PortError where the port is taken.
+    """
     application = web.Application()
     application.add_routes(
         [web.get("/healthz", _answering(live, status=500)), web.get("/readyz", _answering(ready, status=503))]
     )
     runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=1.0, access_log=None)
+    listening = listening_socket(port)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
-        yield int(runner.addresses[0][1])
+        await web.SockSite(runner, listening).start()
+        yield int(listening.getsockname()[1])
     finally:
         await runner.cleanup()
 

@@ -124,5 +124,5 @@ class Metrics:
         yield from self._schedules.text()
 
     def served(self, port: int) -> AbstractContextManager[int]:
-        """Serve them on all addresses while the context lasts; it gives the port. Raises OSError where it is taken."""
+        """Serve them while the context lasts; it gives the port. Raises PortError where it is taken."""
         return serving_metrics(self.text, port=port)

@@ -10,8 +10,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import socket
 from threading import Thread
 from typing import Any, Final
+
+from trending.controller.listening import listening_socket
 
 _log = logging.getLogger(__name__)
 
@@ -24,10 +27,10 @@ _QUICK: Final = 1
 
 
 @contextmanager
-def serving_metrics(text: Callable[[], Iterator[str]], *, port: int, host: str = "0.0.0.0") -> Iterator[int]:  # noqa: S104 (Prometheus asks from outside the pod)
-    """Answer /metrics with what `text` yields; yield the port.
+def serving_metrics(text: Callable[[], Iterator[str]], *, port: int) -> Iterator[int]:
+    """Answer /metrics with what `text` yields, on all addresses; yield the port.
 
-    Raises OSError where the port is taken.
+    Raises PortError where the port is taken.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -49,11 +52,11 @@ def serving_metrics(text: Callable[[], Iterator[str]], *, port: int, host: str =
         def log_message(self, *_: object) -> None:
             """Log nothing: a scrape every few seconds is no news."""
 
-    server = _Server((host, port), Handler)
+    server = _Server(listening_socket(port), Handler)
     thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
     try:
-        yield server.server_port
+        yield int(server.server_address[1])
     finally:
         server.shutdown()
         server.server_close()
@@ -61,6 +64,12 @@ def serving_metrics(text: Callable[[], Iterator[str]], *, port: int, host: str =
 
 
 class _Server(ThreadingHTTPServer):
+    def __init__(self, listening: socket, handler: type[BaseHTTPRequestHandler]) -> None:
+        """Answer at a socket that listens already, in place of the one that the library makes for IPv4 alone."""
+        super().__init__(listening.getsockname()[:2], handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
+
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 (as the library calls it)
         """Say in one line, to those who want to know, that somebody hung up."""
         _log.debug("the scrape of %s: %r", client_address, sys.exception())
