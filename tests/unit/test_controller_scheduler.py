@@ -18,13 +18,20 @@ PULSE = Key("test", "pulse")
 
 
 class Looks:
-    """A scheduler, and what it looked at when."""
+    """A scheduler, and what it looked at when. Time passes as the clock says, but for what that was set by."""
 
     def __init__(self, clock: Clock, *, workers: int) -> None:
         self.clock = clock
+        self.set_by = 0.0
         self.seen: list[tuple[Key, datetime]] = []
         self.does: dict[Key, Callable[[], Awaitable[datetime | None]]] = {}
-        self.scheduler = Scheduler(self._look_at, workers=workers, clock=clock, jitter=lambda: 0.0)
+        self.scheduler = Scheduler(
+            self._look_at,
+            workers=workers,
+            clock=clock,
+            jitter=lambda: 0.0,
+            timer=lambda: clock().timestamp() - self.set_by,
+        )
         self._pulses = asyncio.Semaphore(0)
 
     async def _look_at(self, key: Key) -> datetime | None:
@@ -42,6 +49,11 @@ class Looks:
                 await self._pulses.acquire()
         for _ in range(5):
             await asyncio.sleep(0)
+
+    def set_clock(self, seconds: float) -> None:
+        """Have somebody set the clock, without any time passing."""
+        self.set_by += seconds
+        self.clock.advance(seconds)
 
     async def touch(self, *keys: Key) -> None:
         for key in keys:
@@ -224,6 +236,75 @@ async def test_a_clock_that_is_set_forward_is_noticed_without_any_change(monkeyp
             await again.wait()
 
 
+@pytest.mark.parametrize("error", [None, RuntimeError("the API server is down")], ids=["a time named", "a back-off"])
+async def test_a_clock_that_is_set_back_puts_nothing_off(error: Exception | None) -> None:
+    """What waits by the time that it was before would wait for as much longer."""
+    async with running() as looks:
+
+        async def name_a_time() -> datetime | None:
+            if error:
+                raise error
+            return looks.clock() + timedelta(seconds=60)
+
+        looks.does[A] = name_a_time
+        await looks.touch(A)
+        looks.set_clock(-3600)
+        await looks.settle()
+        assert looks.keys == [A, A]
+        looks.clock.advance(60)
+        await looks.settle()
+        assert looks.keys == [A, A, A], "as the clock says now"
+
+
+async def test_a_clock_that_is_set_back_during_a_pass_has_another_one_follow() -> None:
+    async with running() as looks:
+        gate = looks.does[A] = Gate()
+        await looks.touch(A)
+        looks.set_clock(-3600)
+        await looks.settle()
+        gate.open.set()
+        await looks.settle()
+        assert looks.keys == [A, A]
+
+
+async def test_what_waits_by_a_clock_that_is_set_back_goes_behind_what_is_urgent() -> None:
+    async with running(workers=1) as looks:
+
+        async def name_a_time() -> datetime | None:
+            return looks.clock() + timedelta(days=1)
+
+        looks.does = {A: name_a_time}
+        await looks.touch(A)
+        gate = looks.does[D] = Gate()
+        looks.scheduler.touch(D)
+        async with asyncio.timeout(2):
+            await gate.entered.acquire()
+        looks.set_clock(-3600)
+        looks.scheduler.touch(B, Urgency.DUE)
+        await asyncio.sleep(0)
+        assert looks.scheduler.depth == 2
+        looks.scheduler.touch(C, Urgency.REQUESTED)
+        gate.open.set()
+        await looks.settle()
+        assert looks.keys[:5] == [A, D, C, B, A]
+
+
+@pytest.mark.parametrize("seconds", [-0.5, 3600])
+async def test_a_clock_that_is_corrected_a_little_or_set_forward_has_nothing_looked_at_before_its_time(
+    seconds: float,
+) -> None:
+    async with running() as looks:
+
+        async def name_a_time() -> datetime | None:
+            return looks.clock() + timedelta(days=1)
+
+        looks.does[A] = name_a_time
+        await looks.touch(A)
+        looks.set_clock(seconds)
+        await looks.settle()
+        assert looks.keys == [A]
+
+
 async def test_a_pass_that_fails_is_tried_again_ever_later_and_the_others_go_on() -> None:
     async with running() as looks:
         start = looks.clock()
@@ -334,23 +415,21 @@ async def test_a_pass_that_hangs_is_ended_and_tried_again(monkeypatch: pytest.Mo
         assert looks.keys == [A, A]
 
 
-async def test_it_is_alive_while_it_goes_round_and_no_longer_when_it_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr("trending.controller.scheduler.time.monotonic", lambda: now)
+async def test_it_is_alive_while_it_goes_round_and_no_longer_when_it_is_stuck() -> None:
     async with running(workers=1) as looks:
         gate = looks.does[A] = Gate()
         await looks.settle()
-        now = 170.0
+        looks.clock.advance(170)
         assert looks.scheduler.is_alive()
         await looks.settle()
-        now = 340.0
+        looks.clock.advance(170)
         assert looks.scheduler.is_alive(), "it went round at 170"
         looks.scheduler.touch(A)
         looks.scheduler.touch(B)
         async with asyncio.timeout(2):
             await gate.entered.acquire()
             await asyncio.sleep(0)
-        now = 521.0
+        looks.clock.advance(181)
         assert not looks.scheduler.is_alive(), "it waits for a worker since 340"
         gate.open.set()
         await looks.settle()

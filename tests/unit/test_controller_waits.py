@@ -1,5 +1,7 @@
 """A run whose pod does not run: told within a minute why, at few looks, and none where it runs."""
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -371,21 +373,65 @@ async def test_a_schedule_that_is_gone_is_not_looked_at_any_more(world: World) -
     assert (world.wake, world.kube.looks) == (None, [])
 
 
+class Thousand:
+    """Runs of as many schedules, all of which wait for a node since nine."""
+
+    def __init__(self) -> None:
+        self.clock = Clock("09:00")
+        self.kube = FakeKube(self.clock)
+        self.waits = Waits(self.kube)
+        self.keys = [Key("default", f"hourly-{number}") for number in range(1000)]
+        self.looks: dict[Key, datetime | None] = {}
+        self._jobs = {key: Job.from_object(job_body(f"{key.name}-1", uid=key.name)) for key in self.keys}
+
+    async def look(self, keys: Sequence[Key]) -> None:
+        for key in keys:
+            self.looks[key] = await self.waits.look(key, [self._jobs[key]], self.clock())
+
+    async def look_at_each(self) -> int:
+        """Let time pass until each has been looked at; return how many requests were made at once."""
+        until, most = self.looked + len(self.keys), 0
+        while self.looked < until:
+            self.clock.now = max(self.clock.now, min(filter(None, self.looks.values())))
+            before = len(self.kube.looks)
+            await self.look([key for key, look in self.looks.items() if look and look <= self.clock.now])
+            most = max(most, len(self.kube.looks) - before)
+        return most
+
+    @property
+    def looked(self) -> int:
+        return len([look for look in self.kube.looks if look.startswith("pods")])
+
+
 async def test_a_thousand_runs_that_wait_for_a_node_are_looked_at_one_by_one_and_within_a_minute() -> None:
-    clock = Clock("09:00")
-    kube = FakeKube(clock)
-    waits = Waits(kube)
-    keys = [Key("default", f"hourly-{number}") for number in range(1000)]
-    jobs = {key: Job.from_object(job_body(f"{key.name}-1", uid=key.name)) for key in keys}
-    looks = {key: await waits.look(key, [jobs[key]], clock()) for key in keys}
-    assert set(looks.values()) == {at("09:00:10")}
-    at_once: list[int] = []
-    while len([look for look in kube.looks if look.startswith("pods")]) < len(keys):
-        clock.now = min(filter(None, looks.values()))
-        before = len(kube.looks)
-        for key in [key for key, look in looks.items() if look and look <= clock.now]:
-            looks[key] = await waits.look(key, [jobs[key]], clock())
-        at_once.append(len(kube.looks) - before)
-    assert clock.now <= at("09:01")
-    assert max(at_once) <= 2, "a list of pods and one of events"
-    assert len([look for look in kube.looks if look.startswith("warnings")]) <= 6, "one in five seconds"
+    runs = Thousand()
+    await runs.look(runs.keys)
+    assert set(runs.looks.values()) == {at("09:00:10")}
+    assert await runs.look_at_each() <= 2, "a list of pods and one of events"
+    assert runs.clock.now <= at("09:01")
+    assert len([look for look in runs.kube.looks if look.startswith("warnings")]) <= 6, "one in five seconds"
+
+
+async def test_a_clock_that_is_set_back_has_none_of_a_thousand_runs_wait_longer_nor_look_at_once() -> None:
+    """The turns that were given by the time that it was are over."""
+    runs = Thousand()
+    await runs.look(runs.keys)
+    runs.clock.set("09:00:10")
+    await runs.look(runs.keys)
+    runs.clock.set("08:00")
+    before = len(runs.kube.looks)
+    await runs.look(runs.keys)
+    assert len(runs.kube.looks) - before <= 2
+    assert await runs.look_at_each() <= 2
+    assert runs.clock.now <= at("08:01")
+
+
+@pytest.mark.parametrize("set_to", ["08:05", "08:59:50"])
+async def test_a_clock_that_is_set_back_does_not_put_off_why_a_pod_does_not_run(world: World, set_to: str) -> None:
+    world.kube.show_pod(JOB, NO_ROOM)
+    world.clock.set(set_to)
+    await world.look()
+    assert "no node can take its pod" in message(world)
+    assert world.wake == at(set_to) + timedelta(seconds=10)
+    await pass_by(world, set_to[:3] + "59:59")
+    assert len(world.kube.looks) <= (at(set_to[:3] + "59:59") - at(set_to)).total_seconds() / 45 + 3, "ever more seldom"

@@ -58,6 +58,8 @@ async def test_what_nobody_asks_about_any_more_is_forgotten(kube: SlowKube) -> N
     await warnings.about("default", "u1", now)
     await warnings.about("other", "u1", now + timedelta(minutes=1))
     assert list(warnings._listed) == ["other"]
+    await warnings.about("third", "u1", now)
+    assert list(warnings._listed) == ["third"], "the clock was set back"
 
 
 async def test_a_list_that_is_refused_is_asked_for_again_by_the_next(kube: SlowKube) -> None:

@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_NAP_SECONDS: Final = 5.0
 """A clock that is set is noticed after so long."""
+_SET_BACK_SECONDS: Final = 1.0
+"""By less a clock is corrected while it goes; what waits by it does not notice."""
 _LONGEST_PASS_SECONDS: Final = 120.0
 _STUCK_SECONDS: Final = 180.0
 """Longer than a pass may take: with all workers waiting for a slow API server the task is busy, not stuck."""
@@ -47,10 +49,13 @@ class Scheduler:
         clock: Callable[[], datetime],
         jitter: Callable[[], float] = random.random,
         waited: Callable[[float], None] = lambda _: None,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`waited` is told for how many seconds each schedule waited until its pass began."""
+        """`waited` is told for how many seconds each schedule waited until its pass began; `timer` counts seconds,
+        whatever the clock does."""
         self._look_at = look_at
         self._clock = clock
+        self._timer = timer
         self._jitter = jitter
         self._workers = workers
         self._ready = Ready()
@@ -63,7 +68,8 @@ class Scheduler:
         self._failures: dict[Key, int] = {}
         self._something = asyncio.Event()
         self._finishing = False
-        self._beat = time.monotonic()
+        self._beat = self._timer()
+        self._ahead = self._clock_ahead()
 
     def touch(self, key: Key, urgency: Urgency = Urgency.CHANGED) -> None:
         """Have a schedule looked at as soon as may be, after its present pass where one is on the way."""
@@ -74,7 +80,7 @@ class Scheduler:
             self._something.set()
 
     def _put(self, key: Key, urgency: Urgency) -> None:
-        self._since.setdefault(key, time.monotonic())
+        self._since.setdefault(key, self._timer())
         self._ready.put(key, urgency)
 
     @property
@@ -84,7 +90,7 @@ class Scheduler:
 
     def is_alive(self) -> bool:
         """Tell whether the task goes round and passes come to an end."""
-        return time.monotonic() - self._beat < _STUCK_SECONDS
+        return self._timer() - self._beat < _STUCK_SECONDS
 
     async def finish(self, seconds: float) -> None:
         """Begin no more passes, and let those that run come to their end, for so long at most."""
@@ -101,12 +107,13 @@ class Scheduler:
         try:
             while True:
                 self._something.clear()
+                self._heed_clock()
                 self._ripen()
                 while self._may_begin() and (key := self._ready.take()):
-                    self._waited(time.monotonic() - self._since.pop(key))
+                    self._waited(self._timer() - self._since.pop(key))
                     self._running[key] = asyncio.create_task(self._pass(key), name=f"pass {key.namespace}/{key.name}")
                 if self._may_begin():
-                    self._beat = time.monotonic()
+                    self._beat = self._timer()
                 await self._nap()
         finally:
             for task in self._running.values():
@@ -115,6 +122,21 @@ class Scheduler:
 
     def _may_begin(self) -> bool:
         return len(self._running) < self._workers and not self._finishing
+
+    def _heed_clock(self) -> None:
+        """Have all that waits looked at again where the clock was set back: its time would come later by as much."""
+        ahead = self._clock_ahead()
+        if (back := self._ahead - ahead) > _SET_BACK_SECONDS:
+            waiting = self._wakes.keys() | self._running.keys()
+            _log.warning("the clock was set back by %.1f s: %d schedules are looked at again", back, len(waiting))
+            for key in waiting:
+                self.touch(key)
+            self._ahead = ahead
+        self._ahead = max(self._ahead, ahead)
+
+    def _clock_ahead(self) -> float:
+        """Return by how many seconds the clock is ahead of the timer: more once it was set forward, less when back."""
+        return self._clock().timestamp() - self._timer()
 
     def _ripen(self) -> None:
         """Put those in the queue whose time has come."""
@@ -144,7 +166,7 @@ class Scheduler:
             wake = self._later(key, error)
         finally:
             del self._running[key]
-            self._beat = time.monotonic()
+            self._beat = self._timer()
             self._something.set()
             if (urgency := self._again.pop(key, None)) is not None:
                 self._put(key, urgency)

@@ -51,6 +51,15 @@ class _Wait:
     is_deleted: bool = False
     """Whether a look was taken because its pod is being deleted."""
 
+    def heed_clock(self, now: datetime, *, line: timedelta) -> None:
+        """Have it looked at now where that lies further ahead than it can, since the clock was set back meanwhile.
+
+        `line` is how long the longest wait for a turn is.
+        """
+        if self.look - now > (line if self.in_turn else _pause_after(now - self.since)):
+            self.look, self.in_turn = now, False
+        self.since = min(self.since, now)
+
 
 @dataclass(slots=True)
 class _Run:
@@ -105,6 +114,7 @@ class Waits:
             run.ran, run.wait, run.waits = True, None, None
             return None
         wait = run.wait = _wait_of(run, job, now, at_once=runs)
+        wait.heed_clock(now, line=self._longest_line)
         if now >= wait.look and self._has_turn(wait, now):
             try:
                 await self._see(run, job, now)
@@ -113,7 +123,7 @@ class Waits:
             if runs:
                 run.ran, run.failed, run.wait, run.waits = True, job.failed, None, None
                 return None
-            wait.look, wait.in_turn = now + min(_LONGEST, max(_FIRST_LOOK, now - wait.since)), False
+            wait.look, wait.in_turn = now + _pause_after(now - wait.since), False
         return wait.look
 
     def _has_turn(self, wait: _Wait, now: datetime) -> bool:
@@ -121,9 +131,16 @@ class Waits:
         if wait.in_turn:
             return True
         turn = max(now, self._free or now)
+        if turn - now > self._longest_line:  # it was given by a clock that was set back since
+            turn = now
         self._free = turn + _APART
         wait.look, wait.in_turn = turn, turn > now
         return turn == now
+
+    @property
+    def _longest_line(self) -> timedelta:
+        """How long the last of all runs would wait for its turn if all stood in line."""
+        return _APART * len(self._runs)
 
     async def _see(self, run: _Run, job: Job, now: datetime) -> None:
         """Find out what a run waits for, and how its pod before ended."""
@@ -156,6 +173,11 @@ class Waits:
         said = [event for event in warnings if event.get("reason") != "FailedScheduling"]
         warning = newest_warning(said, since=now - _REPEATED)
         return f"its pod does not start: {warning}" if warning else ""
+
+
+def _pause_after(waited: timedelta) -> timedelta:
+    """Return how long it is until the next look at a run that has waited for so long."""
+    return min(_LONGEST, max(_FIRST_LOOK, waited))
 
 
 def _wait_of(run: _Run, job: Job, now: datetime, *, at_once: bool) -> _Wait:

@@ -23,6 +23,10 @@ class _Listed:
     events: Mapping[str, Sequence[JsonObject]]
     """By the uid of the object that they are about."""
 
+    def is_fresh(self, now: datetime) -> bool:
+        """Tell whether it is as of a moment ago; what is as of later than now, by a clock that was set back, is not."""
+        return timedelta(0) <= now - self.at < _FRESH
+
 
 class Warnings:
     """The events of type Warning of the namespaces that somebody asks about."""
@@ -37,13 +41,13 @@ class Warnings:
         something. Raises what the API server's refusal or the transport does."""
         async with self._locks[namespace]:  # who comes while it is being listed waits for that
             listed = self._listed.get(namespace)
-            if listed is None or not timedelta(0) <= now - listed.at < _FRESH:
+            if listed is None or not listed.is_fresh(now):
                 self._forget_old(now)
                 listed = self._listed[namespace] = _Listed(now, _by_object(await self._kube.warnings(namespace)))
         return listed.events.get(uid, ())
 
     def _forget_old(self, now: datetime) -> None:
-        for namespace in [each for each, listed in self._listed.items() if now - listed.at >= _FRESH]:
+        for namespace in [each for each, listed in self._listed.items() if not listed.is_fresh(now)]:
             del self._listed[namespace]
 
 
