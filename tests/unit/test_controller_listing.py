@@ -23,7 +23,8 @@ class Cluster:
             self.kube.apply(within(namespace, schedule_body()))
             self.kube.put_job(within(namespace, job_body("hourly-1")))
         self.store = Store(changed=lambda _: None)
-        self.listing = Listing(kube=self.kube, store=self.store, namespaces=watched)
+        self.seconds = 0.0
+        self.listing = Listing(kube=self.kube, store=self.store, namespaces=watched, clock=lambda: self.seconds)
 
     @property
     def schedules(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from tests.unit.kube import SETTINGS, Clock, FakeKube, job_body, refusal, schedule_body
+from tests.unit.scrapes import scrape
 from trending.controller.kube import JsonObject, Kube
+from trending.controller.listing import NotListedError
 from trending.controller.operator import NotReadyError, Operator
 from trending.controller.settings import Settings
 from trending.controller.store import Key
@@ -145,6 +148,23 @@ async def test_while_the_api_server_does_not_answer_it_is_live_and_not_ready(
         monkeypatch.setattr(kube, "get_version", hangs)
         assert await operator.why_not_live() is None
         assert await operator.why_not_ready() == "the API server does not answer: TimeoutError: "
+
+
+async def test_when_everything_was_last_listed_is_a_metric(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with started(kube, monkeypatch) as (operator, _):
+
+        def listed_at() -> float:
+            return scrape(operator.metrics).value("trending_listed_timestamp_seconds") or 0.0
+
+        first = listed_at()
+        assert first == pytest.approx(time.time(), abs=60)
+        kube.forbidden.add("")
+        with pytest.raises(NotListedError):
+            await operator.resync()
+        assert listed_at() == first
+        kube.forbidden.clear()
+        await operator.resync()
+        assert listed_at() > first
 
 
 async def test_listing_anew_goes_on_after_it_failed(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import ApiClient, Configuration
 
-from tests.unit.kube import SETTINGS, Clock, FakeKube, job_body, schedule_body
+from tests.unit.kube import SETTINGS, Clock, FakeKube, job_body, refusal, schedule_body
 from tests.unit.test_controller_leadership import now, virtual
 from trending.controller.kube import JsonObject, Kube
 from trending.controller.leadership import NotLeaderError
@@ -33,6 +34,8 @@ class Cluster(FakeKube):
         super().__init__(Clock("09:30"))
         self.apply(schedule_body(immediate=True))
         self.cut = False
+        self.changes: list[str | None] = []
+        """Who held the Lease, one after another; None where nobody did."""
 
     def give_lease_to(self, holder: str) -> None:
         """Have somebody hold the Lease, as of now."""
@@ -49,7 +52,16 @@ class Cluster(FakeKube):
     async def replace_lease(self, body: JsonObject) -> JsonObject:
         if self.cut:
             raise OSError("network is unreachable")
-        return await super().replace_lease(body)
+        answer = await super().replace_lease(body)
+        if self.changes[-1:] != [self.holder]:
+            self.changes.append(self.holder)
+        return answer
+
+    async def watch_jobs(self, version: str, namespace: str | None = None) -> AsyncIterator[JsonObject]:  # noqa: ARG002 (as Kube has it)
+        if "watch_jobs" in self.refuse:
+            raise self.refuse["watch_jobs"]
+        yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": version}}}
+        await asyncio.Event().wait()
 
 
 @pytest.fixture
@@ -224,6 +236,137 @@ async def test_one_that_can_neither_read_nor_write_the_lease_is_not_ready(
         cluster.cut = True
         await asyncio.sleep(30)
         assert await operator.why_not_ready() == "the Lease can be neither read nor written"
+
+
+FORBIDDEN: Final = "schedules and Jobs cannot be listed: the service account may not"
+
+
+@virtual
+async def test_one_that_cannot_list_when_its_turn_has_come_is_not_ready_and_gives_the_lease_back(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its Role is taken away while it stands by."""
+    cluster.give_lease_to("another")
+    async with started(cluster, monkeypatch) as operator:
+        cluster.forbidden.add("")
+        await asyncio.sleep(13)
+        assert cluster.holder == "controller-0"
+        assert await operator.why_not_ready() == f"everything has to be listed before it leads: {FORBIDDEN}"
+        assert await operator.why_not_live() is None
+        await asyncio.sleep(20)
+        assert cluster.changes == ["controller-0", None]
+        assert await operator.why_not_ready() == f"everything has to be listed before it leads: {FORBIDDEN}"
+        assert await operator.why_not_live() is None, "a new process would do no better"
+        cluster.forbidden.clear()
+        await asyncio.sleep(10)
+        assert await operator.why_not_ready() is None
+        assert (cluster.holder, len(cluster.job_names)) == ("controller-0", 1)
+
+
+@virtual
+async def test_one_that_cannot_list_leaves_the_lead_to_another_that_can(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.give_lease_to("another")
+    async with started(cluster, monkeypatch) as operator:
+        cluster.forbidden.add("")
+        await asyncio.sleep(33)
+        assert cluster.changes == ["controller-0", None]
+        for _ in range(20):
+            cluster.give_lease_to("another")
+            await asyncio.sleep(5)
+        cluster.forbidden.clear()
+        for _ in range(4):
+            cluster.give_lease_to("another")
+            await asyncio.sleep(5)
+        assert (cluster.holder, cluster.job_names, operator.decides()) == ("another", [], False)
+        assert await operator.why_not_ready() is None
+
+
+@virtual
+async def test_an_api_server_that_lets_nobody_list_does_not_have_the_lead_change_hands_for_ever(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has tried for a while, and then the first that can list leads."""
+    cluster.give_lease_to("another")
+    async with (
+        started(cluster, monkeypatch, settings=replace(ELECTING, instance="a")) as one,
+        started(cluster, monkeypatch, settings=replace(ELECTING, instance="b")) as other,
+    ):
+        cluster.forbidden.add("")
+        await asyncio.sleep(600)
+        assert sorted(filter(None, cluster.changes)) == ["a", "b"]
+        assert cluster.changes[-1:] == [None]
+        cluster.forbidden.clear()
+        await asyncio.sleep(10)
+        assert {"a": one, "b": other}[str(cluster.holder)].decides()
+
+
+@virtual
+async def test_a_moment_in_which_nothing_can_be_listed_changes_no_leader(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.give_lease_to("another")
+    async with started(cluster, monkeypatch):
+        cluster.forbidden.add("")
+        await asyncio.sleep(15)
+        cluster.forbidden.clear()
+        await asyncio.sleep(2)
+        assert len(cluster.job_names) == 1
+        assert cluster.changes == ["controller-0"]
+
+
+@virtual
+async def test_a_leader_whose_rights_are_taken_away_is_not_ready_from_the_second_listing_that_fails_on(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with started(cluster, monkeypatch) as operator:
+        await asyncio.sleep(1)
+        cluster.forbidden.add("")
+        await asyncio.sleep(2 * ELECTING.resync_seconds - 10)
+        assert await operator.why_not_ready() is None, "that may have been a moment"
+        await asyncio.sleep(20)
+        told = await operator.why_not_ready()
+        assert told
+        assert re.fullmatch(rf"everything was last listed 6[01]\d s ago: {FORBIDDEN}", told)
+        assert await operator.why_not_live() is None
+        assert operator.decides(), "what it knows it goes on with"
+        cluster.forbidden.clear()
+        await asyncio.sleep(30)
+        assert await operator.why_not_ready() is None
+
+
+@virtual
+async def test_one_namespace_that_may_not_be_read_is_told_in_the_log_and_all_of_them_make_it_not_ready(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(ELECTING, watch_namespaces=("default", "team-a"))
+    async with started(cluster, monkeypatch, settings=settings) as operator:
+        cluster.forbidden.add("team-a")
+        await asyncio.sleep(3 * settings.resync_seconds)
+        assert await operator.why_not_ready() is None
+        cluster.forbidden.add("default")
+        await asyncio.sleep(3 * settings.resync_seconds)
+        assert "no namespace of TRENDING_WATCH_NAMESPACES can be read: default: " in str(await operator.why_not_ready())
+
+
+@virtual
+async def test_watches_of_jobs_that_are_all_refused_make_it_not_ready(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they would tell comes with the next listing, minutes late."""
+    cluster.refuse["watch_jobs"] = refusal(403, "the service account may not")
+    async with started(cluster, monkeypatch) as operator:
+        await asyncio.sleep(2 * ELECTING.resync_seconds - 10)
+        assert await operator.why_not_ready() is None
+        await asyncio.sleep(20)
+        told = await operator.why_not_ready()
+        assert told
+        assert re.fullmatch(r"Jobs cannot be watched, for 6[01]\d s now: the service account may not", told)
+        assert await operator.why_not_live() is None
+        del cluster.refuse["watch_jobs"]
+        await asyncio.sleep(31)
+        assert await operator.why_not_ready() is None
 
 
 def connection(address: str) -> Kube:

@@ -77,6 +77,31 @@ class World:
         return [job.name for job in self.store.jobs(HOURLY)]
 
 
+@pytest.mark.parametrize("well", [[event("BOOKMARK", version=6)], []], ids=["an event", "a stream that lasts"])
+async def test_since_when_and_by_what_it_is_cut_is_known_until_a_watch_goes_well(
+    well: list[JsonObject | Exception],
+) -> None:
+    told: list[str | None] = []
+    world = World(
+        [refusal(403, "not allowed")], [refusal(403, "not allowed")], [refusal(403, "not allowed")], well, lasting=10
+    )
+    original = world.kube.watch_jobs
+
+    def watch_jobs(version: str, namespace: str | None = None) -> AsyncIterator[JsonObject]:
+        told.append(world.watch.why_cut(for_seconds=25))
+        return original(version, namespace)
+
+    world.kube.watch_jobs = watch_jobs  # type: ignore[method-assign]
+    await world.run()
+    assert told == [
+        None,
+        None,
+        "Jobs cannot be watched, for 40 s now: not allowed",
+        "Jobs cannot be watched, for 60 s now: not allowed",
+        None,
+    ]
+
+
 async def test_jobs_that_come_change_and_go_are_taken_up() -> None:
     world = World(
         [

@@ -267,6 +267,13 @@ def _request_of(method: str, path: str) -> tuple[str, str]:
     return "list" if verb == "get" and len(parts) == 1 else verb, resource
 
 
+def why_failed(error: Exception) -> str:
+    """Return why a request has failed: in the API server's words, else by the kind of error, on one line."""
+    if isinstance(error, ApiException):
+        return reason_of(error)
+    return f"{type(error).__name__}: {error}"
+
+
 def reason_of(error: ApiException) -> str:
     """Return what the API server says is wrong, in its own words, on one line."""
     try:

@@ -19,7 +19,7 @@ from typing import Any, Final
 import aiohttp
 from kubernetes.aio.client.exceptions import ApiException
 
-from trending.controller.kube import JsonObject, Kube, reason_of
+from trending.controller.kube import JsonObject, Kube, why_failed
 from trending.controller.scheduler import utc_now
 
 _log = logging.getLogger(__name__)
@@ -128,10 +128,7 @@ class Leadership:
             async with asyncio.timeout(seconds):
                 done = await what()
         except (ApiException, aiohttp.ClientError, OSError, TimeoutError) as error:
-            if isinstance(error, ApiException):
-                self._tell(f"the Lease {self._where} cannot be read or written: {reason_of(error)}")
-            else:
-                self._tell(f"the Lease {self._where} cannot be read or written: {type(error).__name__}: {error}")
+            self._tell(f"the Lease {self._where} cannot be read or written: {why_failed(error)}")
             return False
         self._heard, self._told = self._clock(), ""
         return done

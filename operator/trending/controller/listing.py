@@ -6,19 +6,20 @@ rights in these are enough, and one that is not there or may not be read keeps n
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from kubernetes.aio.client.exceptions import ApiException
 
 from trending.api.names import GROUP, PLURAL
-from trending.controller.kube import Kube, reason_of
+from trending.controller.kube import Kube, reason_of, why_failed
 from trending.controller.store import Key, Store
 
 _log = logging.getLogger(__name__)
 
 _FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
+_CANNOT: Final = "schedules and Jobs cannot be listed"
 
 
 class NotListedError(Exception):
@@ -28,11 +29,16 @@ class NotListedError(Exception):
 class Listing:
     """Lists schedules and Jobs of the given namespaces, of all where none are given."""
 
-    def __init__(self, *, kube: Kube, store: Store, namespaces: Sequence[str]) -> None:
+    def __init__(self, *, kube: Kube, store: Store, namespaces: Sequence[str], clock: Callable[[], float]) -> None:
+        """`clock` counts seconds."""
         self._kube = kube
         self._store = store
         self._namespaces = tuple(namespaces)
+        self._clock = clock
+        self._listed_at = float("-inf")
         self._trouble: dict[str, str] = {}
+        self.failed_by: str | None = None
+        """What went wrong when everything was to be listed the last time, in a sentence; None where nothing did."""
         self.job_versions: dict[str | None, str] = {}
         """The resource version of each namespace's newest list of Jobs; None names all namespaces."""
         self._lock = asyncio.Lock()
@@ -44,16 +50,37 @@ class Listing:
         transport's errors where the API server does not answer as it should.
         """
         async with self._lock:
-            if self._namespaces:
-                await self._each_namespace()
-            else:
-                try:
-                    await self._list(None)
-                except ApiException as error:
-                    if error.status not in (_FORBIDDEN, _NOT_FOUND):
-                        raise
-                    raise NotListedError(_why_not(error)) from None
-            self._store.forget_gone()
+            try:
+                await self._list_all()
+            except NotListedError as error:
+                self.failed_by = str(error)
+                raise
+            except Exception as error:
+                self.failed_by = f"{_CANNOT}: {why_failed(error)}"
+                raise
+            self._listed_at, self.failed_by = self._clock(), None
+
+    def why_old(self, *, seconds: float) -> str | None:
+        """Return why the last time that everything was listed is longer ago than that; None where it is not, or where
+        nothing has gone wrong."""
+        ago = self._clock() - self._listed_at
+        return (
+            f"everything was last listed {ago:.0f} s ago: {self.failed_by}"
+            if self.failed_by and ago > seconds
+            else None
+        )
+
+    async def _list_all(self) -> None:
+        if self._namespaces:
+            await self._each_namespace()
+        else:
+            try:
+                await self._list(None)
+            except ApiException as error:
+                if error.status not in (_FORBIDDEN, _NOT_FOUND):
+                    raise
+                raise NotListedError(_why_not(error)) from None
+        self._store.forget_gone()
 
     async def _each_namespace(self) -> None:
         refused = 0
@@ -117,4 +144,4 @@ def _why_not(error: ApiException) -> str:
         return (
             f"the resource {PLURAL}.{GROUP} is not installed: install the chart, or `trending crd | kubectl apply -f -`"
         )
-    return f"schedules and Jobs cannot be listed: {reason_of(error)}"
+    return f"{_CANNOT}: {reason_of(error)}"

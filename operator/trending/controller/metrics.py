@@ -64,6 +64,11 @@ class Metrics:
             buckets=_LATENCIES,
             registry=self._own,
         )
+        self._listed = Gauge(
+            "trending_listed_timestamp_seconds",
+            "When all schedules and Jobs were last listed, as they are every 5 minutes.",
+            registry=self._own,
+        )
         self._watched = Counter(
             "trending_watch_events",
             "What watches delivered.",
@@ -100,6 +105,10 @@ class Metrics:
     def observe_request(self, verb: str, resource: str, code: str, seconds: float) -> None:
         """Count a request to the API server."""
         self._requests.labels(verb, resource, code).observe(seconds)
+
+    def observe_listing(self) -> None:
+        """Note that everything has just been listed."""
+        self._listed.set_to_current_time()
 
     def observe_wait(self, seconds: float) -> None:
         """Count a schedule that waited so long until it was looked at."""

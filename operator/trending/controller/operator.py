@@ -8,7 +8,7 @@ from typing import Any, Final
 import aiohttp
 from kubernetes.aio.client.exceptions import ApiException
 
-from trending.controller.kube import Kube, reason_of
+from trending.controller.kube import Kube, why_failed
 from trending.controller.leadership import Leadership, seconds_since_boot
 from trending.controller.listing import Listing, NotListedError
 from trending.controller.metrics import Metrics
@@ -24,6 +24,13 @@ _log = logging.getLogger(__name__)
 _LAST_PASSES_SECONDS: Final = 5.0
 """How long passes have to come to their end when the process is told to: far less than Kubernetes gives it."""
 _LIST_AGAIN_SECONDS: Final = 1.0
+_LIST_AGAIN_AFTER_GIVING_UP_SECONDS: Final = 5.0
+_LISTS_AS_LEADER_SECONDS: Final = 10.0
+"""How long a leader tries to list everything before it lets another try: longer than a moment of the API server's."""
+_RESYNC_AGAIN_SECONDS: Final = 30.0
+"""After a listing that failed: what was missing may be there by then."""
+_RESYNCS_MISSED: Final = 2
+"""For as many times `resync_seconds` nothing is listed, or told by a watch, before that is no passing trouble."""
 _ANSWER_SECONDS: Final = 3.0
 """A probe waits for five."""
 _TRANSPORT_ERRORS: Final = (ApiException, aiohttp.ClientError, OSError, TimeoutError)
@@ -55,6 +62,8 @@ class Operator:
         self._leadership: Leadership | None = None
         self._scheduler: Scheduler | None = None
         self._listing: Listing | None = None
+        self._watches: list[JobWatch] = []
+        self._must_list = False
         self.store = Store(changed=self._touch)
         self.metrics = Metrics(self.store, decides=self.decides)
 
@@ -72,12 +81,13 @@ class Operator:
         kube = self._kube = await Kube.connect(who=identity)
         kube.answered, kube.wrote = self.metrics.observe_request, self.metrics.observe_write
         self.metrics.observe_queue(lambda: self._scheduler.depth if self._scheduler else 0)
-        self._listing = Listing(kube=kube, store=self.store, namespaces=self.settings.watch_namespaces)
+        namespaces = self.settings.watch_namespaces
+        self._listing = Listing(kube=kube, store=self.store, namespaces=namespaces, clock=self._clock)
         try:
             await self.resync()
-        except (NotListedError, *_TRANSPORT_ERRORS) as error:
+        except (NotListedError, *_TRANSPORT_ERRORS):
             await kube.close()
-            raise NotReadyError(_why_not_ready(error)) from None
+            raise NotReadyError(self._listing.failed_by) from None
         _log.info("watching %d schedules", len(self.store))
         if self.settings.leader_election:
             # On connections of its own: a renewal must not wait behind a thousand Jobs.
@@ -94,9 +104,16 @@ class Operator:
         else:
             self._supervise(self._lead(), "scheduler")
         self._supervise(self._resync_for_ever(), "resync")
-        for namespace in self.settings.watch_namespaces or (None,):
-            watch = JobWatch(kube=kube, store=self.store, namespace=namespace, observe=self.metrics.observe_watch)
+        for namespace in namespaces or (None,):
+            watch = JobWatch(
+                kube=kube,
+                store=self.store,
+                namespace=namespace,
+                observe=self.metrics.observe_watch,
+                timer=self._clock,
+            )
             watch.version = self._listing.job_versions.get(namespace, "")
+            self._watches.append(watch)
             self._supervise(watch.run(), "watch of Jobs")
 
     def stop(self) -> None:
@@ -141,7 +158,7 @@ class Operator:
             return "nothing has been listed yet"
         if self._closing:
             return "the process is stopping"
-        if trouble := await self.why_not_live():
+        if trouble := await self.why_not_live() or self._why_not_informed():
             return trouble
         if self._leadership:
             return None if self._leadership.is_informed() else "the Lease can be neither read nor written"
@@ -149,45 +166,87 @@ class Operator:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._kube.get_version()
         except _TRANSPORT_ERRORS as error:
-            return f"the API server does not answer: {_text_of(error)}"
+            return f"the API server does not answer: {why_failed(error)}"
         return None
+
+    def _why_not_informed(self) -> str | None:
+        """Return why this controller does not know how things are; of several namespaces one that can be read is
+        enough, and what keeps the others from being read is in the log."""
+        if self._listing is None:
+            return None
+        if self._must_list:
+            return f"everything has to be listed before it leads: {self._why_not_listed or 'that is under way'}"
+        long = _RESYNCS_MISSED * self.settings.resync_seconds
+        cut = [watch.why_cut(for_seconds=long) for watch in self._watches]
+        return self._listing.why_old(seconds=long) or (cut[0] if cut and all(cut) else None)
 
     async def resync(self) -> None:
         """List everything and repair what watches missed, things gone included."""
         if self._listing is None:
             raise RuntimeError("the operator lists only once it is connected")
         await self._listing.resync()
+        self.metrics.observe_listing()
+
+    @property
+    def _why_not_listed(self) -> str | None:
+        return self._listing.failed_by if self._listing else None
 
     async def _lead_in_turn(self, leadership: Leadership) -> None:
-        """Stand by until the lead is ours, lead until it is lost, and so on."""
+        """Stand by until the lead is ours, lead until it is lost, and so on.
+
+        One that cannot list everything gives the lead back: where its way to the API server is bad, another's may be
+        good. It applies for it again once it has listed everything, so that where nobody can, the lead is nobody's, and
+        does not go round.
+        """
         while True:
             _log.info("standing by as %s", leadership.identity)
             await leadership.acquire()
             _log.info("leading as %s", leadership.identity)
-            work = asyncio.create_task(self._lead(fresh=False), name="scheduler")
+            work = asyncio.create_task(self._list_and_lead(), name="scheduler")
             held = asyncio.create_task(leadership.hold(), name="renewal")
             try:
                 await asyncio.wait((work, held), return_when=asyncio.FIRST_COMPLETED)
-                if work.done():
-                    await work  # it ends by its error alone
+                if cannot_list := work.done():
+                    await work  # where it ends by an error, so does this
             finally:
                 for task in (work, held):
                     task.cancel()
                 await asyncio.gather(work, held, return_exceptions=True)
-            _log.warning("no longer leading: the Lease was lost or could not be renewed in time")
+            if cannot_list:
+                _log.warning("no longer leading: not everything can be listed from here, so another may try")
+                await leadership.release()
+                await self._list_everything(every=_LIST_AGAIN_AFTER_GIVING_UP_SECONDS)
+            else:
+                _log.warning("no longer leading: the Lease was lost or could not be renewed in time")
+            self._must_list = False
 
-    async def _lead(self, *, fresh: bool = True) -> None:
-        """Look at every schedule from now on; unless all has just been listed, list it first."""
-        if self._kube is None:
-            raise RuntimeError("the operator leads only once it is connected")
-        while not fresh:
+    async def _list_and_lead(self) -> None:
+        """Look at every schedule from now on, once everything is listed; return where it cannot be."""
+        if await self._list_everything(every=_LIST_AGAIN_SECONDS, within=_LISTS_AS_LEADER_SECONDS):
+            await self._lead()
+
+    async def _list_everything(self, *, every: float, within: float = float("inf")) -> bool:
+        """List everything, again after so many seconds where it fails; False where it still fails after `within`."""
+        self._must_list = True
+        until, told = self._clock() + within, None
+        while True:
             try:
                 await self.resync()
-            except (NotListedError, *_TRANSPORT_ERRORS) as error:
-                _log.warning("listing everything before leading failed: %s", _text_of(error))
-                await asyncio.sleep(_LIST_AGAIN_SECONDS)
+            except (NotListedError, *_TRANSPORT_ERRORS):
+                if (why := self._why_not_listed) != told:
+                    _log.warning("listing everything before leading failed: %s", why)
+                told = why
+                if self._clock() >= until:
+                    return False
+                await asyncio.sleep(every)
             else:
-                fresh = True
+                self._must_list = False
+                return True
+
+    async def _lead(self) -> None:
+        """Look at every schedule from now on; everything has just been listed."""
+        if self._kube is None:
+            raise RuntimeError("the operator leads only once it is connected")
         reconciler = Reconciler(
             kube=self._kube,
             store=self.store,
@@ -208,12 +267,15 @@ class Operator:
             self._scheduler = None
 
     async def _resync_for_ever(self) -> None:
+        pause = self.settings.resync_seconds
         while True:
-            await asyncio.sleep(self.settings.resync_seconds)
+            await asyncio.sleep(pause)
+            pause = self.settings.resync_seconds
             try:
                 await self.resync()
-            except Exception as error:  # noqa: BLE001 (whatever it is, watches go on, and it is tried again)
-                _log.warning("listing everything anew failed: %s: %s", type(error).__name__, error)
+            except Exception:  # noqa: BLE001 (whatever it is, watches go on, and it is tried again)
+                _log.warning("listing everything anew failed: %s", self._why_not_listed)
+                pause = min(pause, _RESYNC_AGAIN_SECONDS)
 
     def _touch(self, key: Key) -> None:
         if self._scheduler:
@@ -236,15 +298,3 @@ class Operator:
             self.failed = True
             _log.critical("the %s task has ended: %r", task.get_name(), task.exception())
             self.stop()
-
-
-def _why_not_ready(error: Exception) -> str:
-    if isinstance(error, NotListedError):
-        return str(error)
-    return f"schedules and Jobs cannot be listed: {_text_of(error)}"
-
-
-def _text_of(error: Exception) -> str:
-    if isinstance(error, ApiException):
-        return reason_of(error)
-    return str(error) if isinstance(error, NotListedError) else f"{type(error).__name__}: {error}"

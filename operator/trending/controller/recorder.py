@@ -12,7 +12,7 @@ from typing import Final
 
 from kubernetes.aio.client.exceptions import ApiException
 
-from trending.controller.kube import Kube, reason_of
+from trending.controller.kube import Kube, why_failed
 from trending.controller.manifests import build_event
 from trending.controller.settings import Settings
 from trending.controller.store import Key
@@ -59,7 +59,7 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 (no run shall wait for an event, whatever keeps it from being sent)
             if isinstance(error, ApiException) and error.status == _CONFLICT:
                 return True
-            why = reason_of(error) if isinstance(error, ApiException) else f"{type(error).__name__}: {error}"
+            why = why_failed(error)
             _log.warning("event %s of %s/%s: %s", event.reason, schedule.namespace, schedule.name, why)
             return False
         return True

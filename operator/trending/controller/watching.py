@@ -17,7 +17,7 @@ from typing import Final
 import aiohttp
 from kubernetes.aio.client.exceptions import ApiException
 
-from trending.controller.kube import JsonObject, Kube, reason_of
+from trending.controller.kube import JsonObject, Kube, why_failed
 from trending.controller.store import Store
 
 _log = logging.getLogger(__name__)
@@ -56,8 +56,16 @@ class JobWatch:
         self._chance = chance
         self._timer = timer
         self._failures = 0
+        self._cut_at: float | None = None
+        self._cut_by = ""
         self.version = ""
         """From which resource version on it watches; empty where everything is to be listed first."""
+
+    def why_cut(self, *, for_seconds: float) -> str | None:
+        """Return what has kept anything from being told for so long; None where nothing has."""
+        if self._cut_at is None or (seconds := self._timer() - self._cut_at) < for_seconds:
+            return None
+        return f"Jobs{self._where} cannot be watched, for {seconds:.0f} s now: {self._cut_by}"
 
     async def run(self) -> None:
         """Watch until cancelled, whatever happens on the way."""
@@ -80,9 +88,10 @@ class JobWatch:
         began, told = self._timer(), False
         async for event in self._kube.watch_jobs(self.version, self._namespace):
             self._take(event)
-            self._failures, told = 0, True
+            self._failures, self._cut_at, told = 0, None, True
         if not told and self._timer() - began < _SHORTEST_WATCH:
             raise ConnectionError("the stream ended as soon as it was opened")
+        self._cut_at = None
 
     def _take(self, event: JsonObject) -> None:
         kind, body = str(event["type"]), event["object"]
@@ -115,8 +124,10 @@ class JobWatch:
             return
         seconds = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 8)) * (0.5 + self._chance() / 2)
         self._failures += 1
-        told = reason_of(error) if isinstance(error, ApiException) else f"{type(error).__name__}: {error}"
-        _log.warning("the watch of Jobs%s was cut: %s; going on in %.1f s", self._where, told, seconds)
+        self._cut_by = why_failed(error)
+        if self._cut_at is None:
+            self._cut_at = self._timer()
+        _log.warning("the watch of Jobs%s was cut: %s; going on in %.1f s", self._where, self._cut_by, seconds)
         await self._sleep(seconds)
 
     @property
