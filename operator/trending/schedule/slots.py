@@ -6,9 +6,11 @@ local times that a change of daylight saving skips or repeats, so that a slot is
 schedule would have.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
@@ -40,7 +42,7 @@ class Slots(Protocol):
         """Return the newest slot in (after, until]; None where there is none."""
 
 
-def slots_of(expression: str, zone: str, *, base: datetime) -> Slots:
+def slots_of(expression: str, zone: str, *, base: datetime) -> "EverySlots | CronSlots":
     """Return the slots of an expression in a zone. `base` is what `@every` counts from: the last start, else creation.
 
     Raises InvalidScheduleError (an expression that never fires too) and UnknownTimeZoneError.
@@ -117,6 +119,26 @@ class CronSlots:
         while (following := self._within(found, end)) is not None:
             found = following
         return _EPOCH + timedelta(seconds=found) if found > after.timestamp() else None
+
+    def rest_of_day(self, slot: datetime) -> Sequence[int]:
+        """Return the slots from this one on until its local day ends or its clock changes, as seconds of that day.
+
+        They are the slots that `next` finds from each to the next one: while neither day nor offset changes, these are
+        all times of the day whose hour and minute match.
+        """
+        local = slot.astimezone(self._zone)
+        now, offset = local.hour * _HOUR + local.minute * _MINUTE, local.utcoffset()
+        times = _times_of_day(self._cron.hour, self._cron.minute)
+        first = bisect_left(times, now)
+        if times[first : first + 1] != (now,) or not _date_matches(self._cron, local):
+            # A change of daylight saving has robfig tell a slot that does not match: what follows is not known here.
+            return (now,)
+
+        def changed(time: int) -> bool:
+            return (slot + timedelta(seconds=time - now)).astimezone(self._zone).utcoffset() != offset
+
+        # Halving finds the one change there may be: since 1970 no zone has had two in six days.
+        return times[first : bisect_left(times, True, first, key=changed)]
 
     def _within(self, after: int, until: int) -> int | None:
         slot = self._next(after)
@@ -249,6 +271,22 @@ def _days_ahead(cron: Cron, local: datetime) -> int:
         day += _ONE_DAY
         count += 1
     return count
+
+
+@lru_cache
+def _times_of_day(hours: int, minutes: int) -> tuple[int, ...]:
+    """Return the times of a day whose hour and minute match, in seconds."""
+    return tuple(
+        hour * _HOUR + minute * _MINUTE
+        for hour in range(24)
+        if hours >> hour & 1
+        for minute in range(60)
+        if minutes >> minute & 1
+    )
+
+
+def _date_matches(cron: Cron, local: date) -> bool:
+    return bool(cron.month >> local.month & 1) and _day_matches(cron, local)
 
 
 def _day_matches(cron: Cron, local: date) -> bool:
