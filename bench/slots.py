@@ -1,6 +1,8 @@
-"""How long a step to the next slot takes: `python -m bench.slots`.
+"""How long a step to the next slot takes, and how long the gaps between slots: `python -m bench.slots`.
 
-The target: 100 us on average over the instants of tests/vectors, most of which lie near a change of daylight saving.
+The targets: 100 us a step on average over the instants of tests/vectors, most of which lie near a change of daylight
+saving; 5 ms for the gaps of any expression. The controller computes these on its event loop, for each schedule that was
+made at another minute.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Final
@@ -18,6 +20,7 @@ from typing import Any, Final
 from rich.table import Table
 
 from bench.console import console, keep
+from trending.schedule.gaps import gaps
 from trending.schedule.slots import Slots, slots_of
 
 MOST: Final = 100.0
@@ -32,28 +35,64 @@ TYPICAL: Final = (
 )
 STEPS: Final = 250
 START: Final = datetime(2026, 11, 24, tzinfo=UTC)
+MOST_GAPS: Final = 5.0
+"""Milliseconds for the gaps of a schedule, for the slowest expression."""
+DENSE: Final = (("* * * * *", "Etc/UTC"), ("* * * * *", "Europe/Berlin"), ("*/5 * * * *", "Etc/UTC"))
+SCHEDULES: Final = 50
+APART: Final = timedelta(minutes=17)
 
 
 def slots(rounds: int) -> dict[str, Any]:
-    """Measure each kind of expression in alternation."""
+    """Measure steps and gaps, each kind of expression in alternation."""
     kinds = {f"{expression} ({zone})": [_walk(expression, zone)] for expression, zone in TYPICAL}
     kinds["tests/vectors"] = list(_vectors())
     times: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(rounds):
         for name, walks in kinds.items():
             times[name].append(_microseconds(walks))
+    found = _table("Microseconds a step", times)
+    mean = fmean(times["tests/vectors"])
+    console.print(f"tests/vectors: {mean:.0f} us a step on average, {_verdict(mean, MOST)} {MOST:.0f} us")
+    apart = _table("Milliseconds for the gaps", _gaps(rounds))
+    slowest = max(figures["median"] for figures in apart.values())
+    console.print(f"the slowest: {slowest:.1f} ms, {_verdict(slowest, MOST_GAPS)} {MOST_GAPS:.0f} ms")
+    return {
+        "python": sys.version,
+        "load": os.getloadavg()[0],
+        "rounds": rounds,
+        "steps": found,
+        "mean": mean,
+        "gaps": apart,
+    }
+
+
+def _table(title: str, times: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:
+    """Print and return the median, the least and the most of each."""
     found = {name: {"median": median(each), "least": min(each), "most": max(each)} for name, each in times.items()}
-    table = Table("expression", title="Microseconds a step", title_justify="left", box=None)
+    table = Table("expression", title=title, title_justify="left", box=None)
     for heading in ("median", "least", "most"):
         table.add_column(heading, justify="right")
     for name, figures in found.items():
         table.add_row(name, *(f"{figure:.1f}" for figure in figures.values()))
     console.print(table)
-    mean = fmean(times["tests/vectors"])
-    console.print(
-        f"tests/vectors: {mean:.0f} us a step on average, {'within' if mean <= MOST else 'over'} {MOST:.0f} us"
-    )
-    return {"python": sys.version, "load": os.getloadavg()[0], "rounds": rounds, "steps": found, "mean": mean}
+    return found
+
+
+def _verdict(figure: float, most: float) -> str:
+    return "within" if figure <= most else "over"
+
+
+def _gaps(rounds: int) -> dict[str, list[float]]:
+    """Return how long gaps() takes for schedules none of which was made at the same minute as another, in ms each."""
+    times: dict[str, list[float]] = {}
+    for number in range(rounds):
+        for expression, zone in (*DENSE, *TYPICAL):
+            begun = time.process_time()
+            for schedule in range(number * SCHEDULES, (number + 1) * SCHEDULES):
+                gaps(expression, zone, START + schedule * APART)
+            took = (time.process_time() - begun) / SCHEDULES * 1e3
+            times.setdefault(f"{expression} ({zone})", []).append(took)
+    return times
 
 
 Walk = tuple[Slots, datetime, int]
