@@ -147,7 +147,8 @@ def test_the_alerts_speak_when_they_should_and_are_silent_when_they_should(helm:
 def test_prometheus_understands_all_that_the_dashboard_asks(tmp_path: Path) -> None:
     dashboard = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
     asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
-    filled = [re.sub(r"\$__(?:rate_interval|range)", "5m", expression) for expression in asked]
+    seconds = [expression.replace("$__range_s", "300") for expression in asked]
+    filled = [re.sub(r"\$__(?:rate_interval|range)", "5m", expression) for expression in seconds]
     rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(filled)]
     path = tmp_path / "rules.yaml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}), encoding="utf-8")

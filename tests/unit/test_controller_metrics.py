@@ -2,7 +2,7 @@
 
 import gzip
 import urllib.request
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.message import Message
 from types import SimpleNamespace
 from typing import Any
@@ -35,6 +35,7 @@ OF_A_SCHEDULE = {
     "trending_wal_bytes",
     "trending_start_delay_seconds",
     "trending_missed",
+    "trending_last_missed_time_seconds",
 }
 
 
@@ -66,6 +67,7 @@ async def test_a_schedule_that_never_ran_has_all_its_metrics(hourly: World) -> N
     assert told.of("trending_next_schedule_time_seconds") == epoch("09:00")
     assert told.of("trending_suspended") == 0
     assert told.of("trending_missed_total") == 0
+    assert told.of("trending_last_missed_time_seconds") == 0
     assert told.of("trending_start_delay_seconds_count") == 0
     for result in ("Succeeded", "Failed", "Superseded", "Replaced", "DeadlineExceeded"):
         assert told.of("trending_runs_total", result=result) == 0
@@ -166,6 +168,29 @@ async def test_missed_slots_are_counted_once(hourly: World) -> None:
     await hourly.look("12:00:10")
     await hourly.look("12:00:20")
     assert read(hourly).of("trending_missed_total") == 3, "9, 10 and 11 o'clock"
+
+
+async def test_when_slots_were_found_to_be_missed_is_told_though_they_are_old(world: World) -> None:
+    world.kube.apply(schedule_body(schedule="0 9 * * *"))
+    await world.look()
+    world.restart()
+    world.clock.advance(timedelta(days=2, hours=5).total_seconds())
+    await world.look()
+    told = read(world)
+    assert told.of("trending_missed_total") == 2, "yesterday's and the one before; today's is run"
+    assert told.of("trending_last_missed_time_seconds") == world.clock.now.timestamp()
+
+
+async def test_a_controller_that_starts_anew_tells_the_newest_slot_that_another_found_to_be_missed(
+    hourly: World,
+) -> None:
+    await hourly.look()
+    await hourly.look("12:00:10")
+    assert read(hourly).of("trending_last_missed_time_seconds") == epoch("12:00:10")
+    hourly.restart()
+    await hourly.look("12:05")
+    told = read(hourly)
+    assert (told.of("trending_missed_total"), told.of("trending_last_missed_time_seconds")) == (0, epoch("11:00"))
 
 
 async def test_a_run_by_hand_is_no_late_start(hourly: World) -> None:

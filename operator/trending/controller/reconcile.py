@@ -245,7 +245,7 @@ class Reconciler:
             return True
         self._store.put_schedule(body)
         self._tallies.count_runs(schedule, runs)
-        self._tallies.count_missed(schedule, decision.missed)
+        self._tallies.count_missed(schedule, decision.missed, now=now)
         created = () if progress is decision.progress else decision.events
         told = [event for event in decision.events if event.reason != "SuccessfulCreate"]
         await self._recorder.record(

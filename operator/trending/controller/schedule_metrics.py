@@ -105,6 +105,12 @@ def _next_schedule_time(schedule: Schedule, _: Tally) -> Iterator[Sample]:
         yield "", (), instant.timestamp()
 
 
+def _last_missed_time(schedule: Schedule, tally: Tally) -> Iterator[Sample]:
+    """An alert asks what is new: when a slot's miss was found may be long after the slot, and is told by no status."""
+    instant = tally.missed_time or schedule.status.last_missed_time
+    yield "", (), instant.timestamp() if instant else 0.0
+
+
 def _conditions(schedule: Schedule, _: Tally) -> Iterator[Sample]:
     for condition in schedule.status.conditions:
         yield "", (("condition", condition.type),), float(condition.status == "True")
@@ -209,5 +215,12 @@ FAMILIES: Final = (
         kind="counter",
         help="Slots that passed without a run.",
         samples=lambda _, tally: [("_total", (), tally.missed)],
+    ),
+    Family(
+        name="trending_last_missed_time_seconds",
+        kind="gauge",
+        help="When this controller last found that slots had passed without a run; where it never did, the newest such "
+        "slot that the status tells of. 0 where there never was one.",
+        samples=_last_missed_time,
     ),
 )

@@ -7,6 +7,7 @@ that starts anew counts from zero, as Prometheus expects of a counter, and does 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import accumulate
 from typing import Final, get_args
 
@@ -59,6 +60,8 @@ class Tally:
     """By target and action."""
     wal_bytes: int = 0
     missed: int = 0
+    missed_time: datetime | None = None
+    """When slots were last found to have been missed."""
 
 
 _NOTHING: Final = Tally(uid="")
@@ -91,10 +94,12 @@ class Tallies:
         """Count the start of a slot, so many seconds after its time."""
         self.of(schedule).start_delays.observe(max(0.0, delay))
 
-    def count_missed(self, schedule: Schedule, slots: int) -> None:
-        """Count slots that were missed."""
+    def count_missed(self, schedule: Schedule, slots: int, *, now: datetime) -> None:
+        """Count slots that were missed, which was found now."""
         if slots:
-            self.of(schedule).missed += slots
+            tally = self.of(schedule)
+            tally.missed += slots
+            tally.missed_time = now
 
     def count_runs(self, schedule: Schedule, runs: Iterable[FinishedRun]) -> None:
         """Count runs that have finished."""
