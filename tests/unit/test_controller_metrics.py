@@ -248,6 +248,15 @@ async def test_a_target_that_is_removed_vanishes_and_a_new_one_is_there_at_once(
     assert told.of("trending_stale_time_seconds", target="other") == 0
 
 
+async def test_schedules_that_cannot_be_read_are_counted_by_the_one_that_decides(hourly: World) -> None:
+    standby = Metrics(hourly.store, decides=lambda: False)
+    assert read(hourly).value("trending_unreadable_schedules") == 0
+    hourly.kube.apply(schedule_body(fromTheFuture=True))
+    await hourly.look()
+    assert read(hourly).value("trending_unreadable_schedules") == 1
+    assert scrape(standby).value("trending_unreadable_schedules") == 0, "it may be older than the one that decides"
+
+
 async def test_one_that_stands_by_speaks_of_no_schedule(hourly: World) -> None:
     await hourly.look()
     standby = scrape(Metrics(hourly.store, decides=lambda: False))

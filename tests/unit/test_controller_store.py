@@ -31,6 +31,12 @@ def versioned(version: int, *, uid: str = "u1", suspend: bool = False) -> JsonOb
     return body
 
 
+def unreadable(version: int) -> JsonObject:
+    body = versioned(version)
+    body["spec"]["fromTheFuture"] = True
+    return body
+
+
 def is_suspended(store: Store) -> bool:
     schedule = store.schedule(HOURLY)
     assert schedule is not None
@@ -78,12 +84,50 @@ def test_a_schedule_that_cannot_be_read_is_told_and_left_alone(
     watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched.store.put_schedule(versioned(1))
-    unreadable = versioned(2)
-    unreadable["spec"]["fromTheFuture"] = True
     with caplog.at_level(logging.ERROR):
-        watched.store.put_schedule(unreadable)
+        watched.store.put_schedule(unreadable(2))
     assert watched.store.schedule(HOURLY) is None
+    assert watched.store.unreadable == 1
     assert "default/hourly is passed over" in caplog.text
+
+
+def test_a_schedule_that_cannot_be_read_is_counted_once_and_until_it_can(watched: Watched) -> None:
+    for version in (2, 2, 3):
+        watched.store.put_schedule(unreadable(version))
+    assert watched.store.unreadable == 1
+    watched.store.put_schedule(versioned(4))
+    assert (watched.store.unreadable, watched.store.keys()) == (0, [HOURLY])
+
+
+def test_an_older_word_of_a_schedule_that_cannot_be_read_does_not_bring_it_back(watched: Watched) -> None:
+    """Such as the late answer to a write of the status, or a list that was begun before the edit."""
+    watched.store.put_schedule(unreadable(3))
+    watched.store.put_schedule(versioned(2))
+    assert (watched.store.unreadable, watched.store.keys()) == (1, [])
+
+
+def test_a_schedule_that_cannot_be_read_is_forgotten_once_it_is_gone(watched: Watched) -> None:
+    watched.store.put_schedule(unreadable(2))
+    watched.store.remove_schedule(HOURLY, uid="another that had its name", version=9)
+    assert watched.store.unreadable == 1
+    watched.store.remove_schedule(HOURLY, uid="u1", version=3)
+    assert watched.store.unreadable == 0
+    watched.store.put_schedule(unreadable(2))
+    assert watched.store.unreadable == 0, "this is older than that it is gone"
+    watched.store.put_schedule(unreadable(4))
+    watched.store.remove_schedule(HOURLY)
+    assert watched.store.unreadable == 0
+
+
+@pytest.mark.parametrize(("namespace", "version", "left"), [(None, 2, 0), ("default", 2, 0), ("other", 2, 1), (None, 1, 1)])
+def test_a_list_removes_a_schedule_that_cannot_be_read_as_any_other(
+    watched: Watched, namespace: str | None, version: int, left: int
+) -> None:
+    watched.store.put_schedule(unreadable(2))
+    watched.store.keep_schedules([HOURLY], version, namespace=namespace)
+    assert watched.store.unreadable == 1, "it is in the list"
+    watched.store.keep_schedules([], version, namespace=namespace)
+    assert watched.store.unreadable == left
 
 
 def test_a_schedule_that_is_gone_is_forgotten(watched: Watched) -> None:

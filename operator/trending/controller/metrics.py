@@ -40,6 +40,11 @@ class Metrics:
             registry=self._own,
         ).set_function(decides)
         Gauge(
+            "trending_unreadable_schedules",
+            "Schedules that this version cannot read, and starts nothing for; 0 where this controller stands by.",
+            registry=self._own,
+        ).set_function(lambda: store.unreadable if decides() else 0)
+        Gauge(
             "trending_queue_depth",
             "Schedules that are to be looked at now and are not yet.",
             registry=self._own,

@@ -9,7 +9,7 @@ and etcd always did.
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -25,18 +25,31 @@ _FOR_GOOD: Final = sys.maxsize
 """Newer than any resource version: what was deleted by ourselves, or is found to be gone, has no newer word."""
 
 
+class _Unreadable(NamedTuple):
+    """What is known of a schedule that this version cannot read."""
+
+    version: int
+    uid: str
+
+
 class Store:
     """Schedules by key, and Jobs by the key of the schedule that their label names."""
 
     def __init__(self, *, changed: Callable[[Key], None]) -> None:
         self._changed = changed
         self._schedules = Shelf()
+        self._unreadable: dict[Key, _Unreadable] = {}
         self._jobs: dict[Key, dict[str, tuple[int, Job]]] = {}
         self._gone_schedules: dict[str, int] = {}
         self._gone_jobs: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._schedules)
+
+    @property
+    def unreadable(self) -> int:
+        """How many schedules there are that this version cannot read; a thread may ask."""
+        return len(self._unreadable)
 
     def schedule(self, key: Key) -> Schedule | None:
         """Return a schedule; None where there is none."""
@@ -59,26 +72,32 @@ class Store:
         return [job for _, job in self._jobs.get(key, {}).values()]
 
     def put_schedule(self, body: Mapping[str, Any]) -> None:
-        """Take up a schedule as read; one that is older than what is known is passed over."""
+        """Take up a schedule as read; one that is older than what is known is passed over.
+
+        One that cannot be read is told each time it is listed, so that no log is without it.
+        """
         key, version = _key(body), _version(body)
         if self._schedules.version(key) >= version or version <= self._gone_schedules.get(_uid(body), -1):
+            return
+        if key in self._unreadable and self._unreadable[key].version > version:
             return
         try:
             self._schedules.put(key, version, body)
         except ValidationError as error:
             # The API server checks the same rules, so this is an object of another version of the operator.
             _log.error("%s/%s is passed over, since this version cannot read it: %s", key.namespace, key.name, error)
+            self._unreadable[key] = _Unreadable(version, _uid(body))
             return
+        self._unreadable.pop(key, None)
         self._changed(key)
 
     def remove_schedule(self, key: Key, *, uid: str | None = None, version: int | None = None) -> None:
         """Forget a schedule that is gone: the one of that uid, if told, at that resource version, if told."""
-        known = self._schedules.uid(key)
+        known = self._unreadable[key].uid if key in self._unreadable else self._schedules.uid(key)
         if uid is None:
             uid = known
         if known is not None and known == uid:
-            self._schedules.discard(key)
-            self._changed(key)  # what others keep of it is to go too
+            self._drop(key)
         if uid:
             self._gone_schedules[uid] = _FOR_GOOD if version is None else version
 
@@ -116,10 +135,17 @@ class Store:
 
         Where the list is of one namespace, those of the others stay.
         """
-        gone = {key for key in self.keys() if namespace in (None, key.namespace)} - set(listed)
-        for key in [key for key in gone if self._schedules.version(key) <= version]:
-            self._schedules.discard(key)
-            self._changed(key)
+        known = [*self.keys(), *self._unreadable]
+        gone = {key for key in known if namespace in (None, key.namespace)} - set(listed)
+        for key in gone:
+            read_at = self._unreadable[key].version if key in self._unreadable else self._schedules.version(key)
+            if read_at <= version:
+                self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        self._schedules.discard(key)
+        self._unreadable.pop(key, None)
+        self._changed(key)  # what others keep of it is to go too
 
     def keep_jobs(self, listed: Iterable[str], version: int, *, namespace: str | None = None) -> None:
         """Forget Jobs whose uid a list of that resource version does not hold and that are not newer than it.
