@@ -21,6 +21,7 @@ from trending.controller.leadership import NotLeaderError
 from trending.controller.operator import Operator
 from trending.controller.settings import Settings
 from trending.controller.store import Key
+from trending.schedule.observed import Schedule
 
 HOURLY: Final = Key("default", "hourly")
 LEASE: Final = ("trending-system", "trending-operator")
@@ -138,6 +139,25 @@ async def test_its_turn_come_runs_that_are_asked_for_go_before_slots_that_are_du
         cluster.apply(asked)
         await asyncio.sleep(13)
         assert [name.partition("-")[0] for name in cluster.job_names] == ["zzz", "hourly"]
+
+
+@virtual
+async def test_what_was_counted_of_schedules_that_went_while_it_stood_by_is_forgotten(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with started(cluster, monkeypatch) as operator:
+        await asyncio.sleep(1)
+        body = schedule_body()
+        kept = Schedule.from_object(body)
+        gone = Schedule.from_object({**body, "metadata": {**body["metadata"], "name": "gone", "uid": "u2"}})
+        for schedule in (kept, gone):  # as if that one were deleted while another led
+            operator.metrics.tallies.of(schedule).wal_bytes = 7
+        cluster.cut = True
+        await asyncio.sleep(9)
+        cluster.cut = False
+        await asyncio.sleep(5)
+        assert operator.decides()
+        assert [operator.metrics.tallies.peek(schedule).wal_bytes for schedule in (kept, gone)] == [7, 0]
 
 
 @virtual

@@ -247,6 +247,7 @@ class Operator:
         """Look at every schedule from now on; everything has just been listed."""
         if self._kube is None:
             raise RuntimeError("the operator leads only once it is connected")
+        self.metrics.tallies.keep(self.store.keys())  # of those that went while another led no pass has told
         reconciler = Reconciler(
             kube=self._kube,
             store=self.store,

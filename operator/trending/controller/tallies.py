@@ -90,6 +90,11 @@ class Tallies:
         """Forget a schedule that is gone."""
         self._tallies.pop(key, None)
 
+    def keep(self, keys: Iterable[Key]) -> None:
+        """Forget all schedules but these."""
+        for key in self._tallies.keys() - set(keys):
+            self.forget(key)
+
     def count_start(self, schedule: Schedule, delay: float) -> None:
         """Count the start of a slot, so many seconds after its time."""
         self.of(schedule).start_delays.observe(max(0.0, delay))
