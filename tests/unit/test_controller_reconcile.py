@@ -548,3 +548,17 @@ class TestWhileOthersAreDue:
         await world.look("09:00:10")
         assert world.kube.job_names == [job_at("09:00")]
         assert world.kube.status()["lastScheduleTime"] == "2026-11-23T09:00:00Z"
+        assert world.kube.reasons == ["SuccessfulCreate"]
+
+    async def test_the_next_tells_of_it_also_where_its_run_has_ended_meanwhile(self, world: World) -> None:
+        world.kube.apply(schedule_body())
+        await world.look()
+        world.reconciler._is_pressed = lambda: True
+        await world.look("09:00")
+        world.kube.succeed(job_at("09:00"))
+        world.restart()
+        await world.look("09:03")
+        assert world.kube.reasons[:2] == ["SuccessfulCreate", "RunSucceeded"]
+        world.restart()
+        await world.look("09:04")
+        assert world.kube.reasons.count("SuccessfulCreate") == 1

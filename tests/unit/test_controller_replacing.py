@@ -145,7 +145,7 @@ async def test_a_start_that_no_status_tells_is_written_down_before_its_job_goes(
     world.restart()
     world.kube.writes.clear()
     await world.look("10:00")
-    assert world.kube.writes[:2] == ["replace_status", "delete_job"]
+    assert world.kube.writes[:3] == ["replace_status", "create_event", "delete_job"]
     assert Counter(world.kube.writes)["create_job"] == 1
     assert world.kube.job_names == [TEN]
 

@@ -119,7 +119,9 @@ def test_a_schedule_that_cannot_be_read_is_forgotten_once_it_is_gone(watched: Wa
     assert watched.store.unreadable == 0
 
 
-@pytest.mark.parametrize(("namespace", "version", "left"), [(None, 2, 0), ("default", 2, 0), ("other", 2, 1), (None, 1, 1)])
+@pytest.mark.parametrize(
+    ("namespace", "version", "left"), [(None, 2, 0), ("default", 2, 0), ("other", 2, 1), (None, 1, 1)]
+)
 def test_a_list_removes_a_schedule_that_cannot_be_read_as_any_other(
     watched: Watched, namespace: str | None, version: int, left: int
 ) -> None:

@@ -21,7 +21,7 @@ from trending.controller.recorder import Recorder
 from trending.controller.replacing import Replacements
 from trending.controller.runs import FinishedRun, finish, finish_replaced, is_replaced, read_pods
 from trending.controller.settings import Settings
-from trending.controller.status import change_events, missing_job_events, next_status, run_events
+from trending.controller.status import change_events, created_job_events, missing_job_events, next_status, run_events
 from trending.controller.store import Key, Store
 from trending.controller.tallies import Tallies
 from trending.controller.validity import Refusals
@@ -74,7 +74,7 @@ class Reconciler:
         self._late = LateStarts()
         self._refusals = Refusals()
         self._waits = Waits(kube)
-        self._put_off: dict[Key, tuple[Event, ...]] = {}
+        self._put_off: set[Key] = set()
         self._refused: dict[Key, str] = {}
 
     async def reconcile(self, key: Key) -> datetime | None:
@@ -92,7 +92,7 @@ class Reconciler:
                 self._refusals.forget(*key)
                 self._waits.forget(key)
                 self._recorder.forget(key)
-                self._put_off.pop(key, None)
+                self._put_off.discard(key)
                 self._refused.pop(key, None)
                 return None
             now = self._clock()
@@ -106,7 +106,8 @@ class Reconciler:
             if decision.starts and key in self._put_off:
                 return decision.wake  # the Job that the store was given has the schedule looked at before that
             if not wrote and not decision.starts:
-                await self._recorder.record(schedule, [*self._put_off.pop(key, ()), *decision.events], now)
+                self._put_off.discard(key)
+                await self._recorder.record(schedule, decision.events, now)
                 wake = _wake(schedule, decision, look)
                 return wake if trimmed else min(wake or now + _TRIM_AGAIN, now + _TRIM_AGAIN)
         return self._clock() + _AGAIN
@@ -178,9 +179,9 @@ class Reconciler:
             return await self._leave_out(schedule, jobs, decision, job, now)
         progress = decision.started or decision.progress
         if self._is_pressed() and is_told(schedule, decision):
-            # Other slots are due and wait for their Jobs: what there is to tell of this one waits. Were it never told,
-            # as when this process dies now, the Job itself would say that its slot is started.
-            self._put_off[key] = decision.events
+            # Other slots are due and wait for their Jobs: what there is to tell of this one waits. Should this process
+            # die now, the Job itself says that its slot is started, and the next controller tells of it.
+            self._put_off.add(key)
             return True
         return await self._write(schedule, decision, progress, [*jobs, job], [], now)
 
@@ -239,20 +240,17 @@ class Reconciler:
         except ApiException as error:
             if error.status not in (_CONFLICT, _NOT_FOUND):
                 raise
-            if progress is not decision.progress:  # the Job is there, and this is the only pass that knows it as new
-                await self._recorder.record(schedule, decision.events, now)
             await self._read_again(schedule)
             return True
         self._store.put_schedule(body)
         self._tallies.count_runs(schedule, runs)
         self._tallies.count_missed(schedule, decision.missed, now=now)
-        created = () if progress is decision.progress else decision.events
-        told = [event for event in decision.events if event.reason != "SuccessfulCreate"]
+        self._put_off.discard(key)
         await self._recorder.record(
             schedule,
             [
-                *self._put_off.pop(key, ()),
-                *(created or told),
+                *(event for event in decision.events if event.reason != "SuccessfulCreate"),
+                *created_job_events(schedule, jobs, runs),
                 *(() if schedule.deleting else missing_job_events(schedule.status, jobs)),
                 *run_events(runs),
                 *change_events(schedule.status, status),

@@ -19,6 +19,7 @@ from trending.schedule.cron import InvalidScheduleError
 from trending.schedule.decision import Decision, Event, Progress
 from trending.schedule.freshness import Verdict, first_to_go_stale, judge, stale_after, target_stale_after
 from trending.schedule.observed import Job, Schedule
+from trending.schedule.starting import created
 from trending.schedule.zone import UnknownTimeZoneError
 
 _ORDER: Final = ("Accepted", "Fresh", "Succeeded", PROGRESSING, "CadenceAtRisk")
@@ -102,6 +103,14 @@ def change_events(old: TrendingScheduleStatus, new: TrendingScheduleStatus) -> l
         else:
             events.append(Event(type="Warning", reason="DataStale", message=after.message, key=key))
     return events
+
+
+def created_job_events(schedule: Schedule, jobs: Iterable[Job], runs: Iterable[FinishedRun]) -> list[Event]:
+    """Return an event for each Job, active or just finished, that the written status never told of: whoever created it
+    may have died, or lost the lead, before it said so."""
+    told = {run.uid for run in schedule.status.active}
+    new = [*(run.job for run in runs), *(job for job in jobs if not job.finished)]
+    return [created(job.name, schedule) for job in new if job.uid not in told]
 
 
 def missing_job_events(old: TrendingScheduleStatus, jobs: Iterable[Job]) -> list[Event]:

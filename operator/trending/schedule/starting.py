@@ -81,7 +81,7 @@ def decide_slot(at: Moment) -> Decision:
         next_schedule_time=next_due,
         wake=next_due,
         replaces=tuple(job.name for job in at.active),
-        events=(_created(job, at.schedule),),
+        events=(created(job, at.schedule),),
     )
 
 
@@ -124,7 +124,7 @@ def decide_request(at: Moment, request: str) -> Decision:
         next_schedule_time=None if suspended else later.next_start(at.now, not_before=at.not_before),
         wake=None if suspended else later.next_due(at.now),
         replaces=tuple(job.name for job in at.active),
-        events=(_created(job, at.schedule),),
+        events=(created(job, at.schedule),),
     )
 
 
@@ -210,7 +210,8 @@ def _already_active(active: Job, held: str, *, key: str) -> Event:
     return Event(type="Normal", reason="JobAlreadyActive", message=message, key=key)
 
 
-def _created(job: str, schedule: Schedule) -> Event:
+def created(job: str, schedule: Schedule) -> Event:
+    """Return the event that a run's Job was created: the same, whoever tells it."""
     return Event(type="Normal", reason="SuccessfulCreate", message=f"Created job {job}", key=f"{schedule.uid}/{job}")
 
 
