@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=1000, help="schedules; default 1000")
     parser.add_argument("--rounds", type=int, default=3, help="default 3")
     parser.add_argument("--ticks", type=int, default=2, help="in each turn; default 2")
+    parser.add_argument("--idle", type=int, default=0, help="as many more of each, never due; default 0")
     parser.add_argument("--rivals", default="operator,cronjob,cronjob-tuned", help="default %(default)s")
     asked = parser.parse_args(arguments)
     rivals = asked.rivals.split(",")
@@ -59,13 +60,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in range(asked.rounds):
         start = number % len(rivals)
         with tempfile.TemporaryDirectory() as folder, audited_plane(Path(folder)) as (plane, log):
-            turns = _round(plane, log, asked.count, asked.ticks, rivals[start:] + rivals[:start])
+            order = rivals[start:] + rivals[:start]
+            turns = _round(plane, log, asked.count, asked.ticks, order, idle=asked.idle)
             limit, figures = asyncio.run(turns)
         limits.append(limit)
         for rival, turn in figures.items():
             told[rival].append(turn)
     result = {
         "count": asked.count,
+        "idle": asked.idle,
         "rounds": asked.rounds,
         "ticks": asked.ticks,
         "machine": machine(),
@@ -73,11 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "rivals": told,
     }
     _show(result)
-    keep("ticks", result)
+    keep("ticks-of-many" if asked.idle else "ticks", result)
 
 
 async def _round(
-    plane: ControlPlane, log: Path, count: int, ticks: int, rivals: Sequence[str]
+    plane: ControlPlane, log: Path, count: int, ticks: int, rivals: Sequence[str], *, idle: int
 ) -> tuple[float, dict[str, dict[str, Any]]]:
     """Return the client's own limit in seconds, and the figures of each rival."""
     told: dict[str, dict[str, Any]] = {}
@@ -88,25 +91,29 @@ async def _round(
         await fleet.create(api, fleet.SCHEDULES, make)
         make = [fleet.cronjob(name, expression=fleet.EACH_MINUTE, suspend=True) for name in theirs]
         await fleet.create(api, fleet.CRONJOBS, make)
+        rest = fleet.names("idle", idle)
+        await fleet.create(api, fleet.SCHEDULES, [fleet.schedule(name, expression=fleet.NEVER_NOW) for name in rest])
+        await fleet.create(api, fleet.CRONJOBS, [fleet.cronjob(name, expression=fleet.NEVER_NOW) for name in rest])
         limit = await _limit(plane, api, count)
         say(f"the client alone creates {count} Jobs in {limit:.1f} s")
         for rival in rivals:
             operator = rival == "operator"
             process = _controller(plane) if operator else _cronjobs(plane, tuned=rival == "cronjob-tuned")
             path, names = (fleet.SCHEDULES, ours) if operator else (fleet.CRONJOBS, theirs)
-            told[rival] = await _turn(process, api, log, path=path, names=names, ticks=ticks)
+            told[rival] = await _turn(process, api, log, path=path, names=names, ticks=ticks, idle=idle)
             told[rival]["load"] = os.getloadavg()[0]
             say(f"{rival}: {_sentence(told[rival])}")
     return limit, told
 
 
 async def _turn(
-    process: Component, api: Client, log: Path, *, path: str, names: Sequence[str], ticks: int
+    process: Component, api: Client, log: Path, *, path: str, names: Sequence[str], ticks: int, idle: int
 ) -> dict[str, Any]:
     process.start()
     try:
         if isinstance(process, ControllerProcess):
             process.wait_until_live()
+            await fleet.settle(log, len(names) + idle)
         # Resumed after a tick, so that none is due while that goes on, and soon after it: the operator starts a slot
         # that is late by half a minute in its turn, and runs that begin so late would hold the next tick's.
         await _until_second(5.0, room=20.0)
