@@ -59,6 +59,20 @@ UP = {"running": {"startedAt": "2026-11-23T09:00:03Z"}}
             id="no room",
         ),
         pytest.param(
+            pod(
+                condition(
+                    "PodScheduled",
+                    "False",
+                    "Unschedulable",
+                    "0/1 nodes are available: 1 Insufficient memory. no new claims to deallocate, preemption: "
+                    "0/1 nodes are available: 1 No preemption victims found for incoming pod.",
+                ),
+                phase="Pending",
+            ),
+            "no node can take its pod: 0/1 nodes are available: 1 Insufficient memory",
+            id="no room, and no claims to deallocate, as 1.35 says it",
+        ),
+        pytest.param(
             pod(condition("PodScheduled", "False", "SchedulingGated"), phase="Pending"),
             "its pod is held by a scheduling gate, which is not the operator's",
             id="gated",

@@ -61,6 +61,25 @@ def test_a_report_wins_over_the_jobs_own_words() -> None:
     assert run.failed
 
 
+def test_a_run_that_was_stopped_says_who_took_its_pod_away() -> None:
+    """The kubelet counts what fills its disk as failed, and the run itself knows of a signal alone."""
+    evicted = pod_body(text(failure(message="target week: the run was stopped by SIGTERM")), exitCode=1)
+    full = "Pod ephemeral local storage usage exceeds the total limit of containers 1Ki. "
+    evicted["status"] |= {"phase": "Failed", "reason": "Evicted", "message": full}
+    evicted["spec"] = {"nodeName": "n1"}
+    run = finish(job("Failed", reason="BackoffLimitExceeded"), read_pods([evicted]))
+    assert run.last_run.message == (
+        "target week: the run was stopped by SIGTERM; its pod was taken away: node n1 evicted it: "
+        "Pod ephemeral local storage usage exceeds the total limit of containers 1Ki"
+    )
+
+
+def test_a_run_that_ended_well_before_its_pod_was_taken_away_says_nothing_of_it() -> None:
+    pod = pod_body(text(report()))
+    pod["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]
+    assert finish(job(), read_pods([pod])).last_run.message == "All is written."
+
+
 def test_a_run_that_was_superseded_is_neither_success_nor_failure() -> None:
     run = finish(job(), read_pods([pod_body(text(report().model_copy(update={"result": "Superseded"})))]))
     assert run.last_run.result == "Superseded"

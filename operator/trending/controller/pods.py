@@ -48,7 +48,12 @@ _DISRUPTIONS: Final = {
 
 def by_age(pods: Sequence[Pod]) -> list[Pod]:
     """Return pods in the order of their creation; a container that was lost with its node has no time of its end."""
-    return sorted(pods, key=lambda pod: str((pod.get("metadata") or {}).get("creationTimestamp") or ""))
+    return sorted(pods, key=created)
+
+
+def created(pod: Pod) -> str:
+    """Return when a pod was created, as the API writes it, which sorts; empty where it does not say."""
+    return str((pod.get("metadata") or {}).get("creationTimestamp") or "")
 
 
 def has_ended(pod: Pod) -> bool:
@@ -108,10 +113,16 @@ def newest_warning(events: Sequence[Mapping[str, Any]], *, since: datetime | Non
     return quote(newest.get("message")) or None
 
 
+def who_took(pod: Pod) -> str | None:
+    """Return in a clause who took a pod away that did not end of itself; None where nothing tells of anybody."""
+    disruption = _disruption(pod)
+    return f"its pod was taken away: {disruption}" if disruption else None
+
+
 def how_it_went(pod: Pod) -> str:
     """Return in a clause how a pod came to its end, or is about to, after which another one follows."""
-    if disruption := _disruption(pod):
-        return f"its pod was taken away: {disruption}"
+    if taken := who_took(pod):
+        return taken
     if "deletionTimestamp" in (pod.get("metadata") or {}):
         return "somebody deleted its pod"
     return how_it_ended(pod)
@@ -129,8 +140,8 @@ def how_it_ended(pod: Pod) -> str:
         return f"its container was killed for using up {had} {told}: raise spec.template.spec.resources.limits.memory"
     if end and end.get("reason") in _NOT_STARTED:
         return f"its container could not be started {told}: {quote(end.get('message'))}"
-    if disruption := _disruption(pod):
-        return f"its pod was taken away: {disruption} {told}".rstrip()
+    if taken := who_took(pod):
+        return f"{taken} {told}".rstrip()
     if end:
         return f"its container ended without a report {told}"
     status = _status(pod)
@@ -173,8 +184,9 @@ def _disruption(pod: Pod) -> str | None:
 
 
 def _placement(scheduled: Mapping[str, Any]) -> str:
-    """Return the scheduler's words without what it says of preemption, which only repeats them."""
-    return quote(str(scheduled.get("message") or "the scheduler does not say why").partition(" preemption: ")[0])
+    """Return the scheduler's words without what it says of resource claims and preemption, which only repeats them."""
+    words = str(scheduled.get("message") or "the scheduler does not say why")
+    return quote(words.partition(" preemption: ")[0].removesuffix(" no new claims to deallocate,"))
 
 
 def _memory_limit(pod: Pod) -> str | None:

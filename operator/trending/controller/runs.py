@@ -7,7 +7,7 @@ from typing import Any
 
 from trending.api.duration import format_duration
 from trending.api.status import LastRun
-from trending.controller.pods import by_age, has_ended, how_it_ended, termination_of
+from trending.controller.pods import by_age, has_ended, how_it_ended, termination_of, who_took
 from trending.report import Report, read_termination_message
 from trending.schedule.observed import Job
 
@@ -23,6 +23,8 @@ class Remains:
     """The newest pod's report; None where it left none."""
     death: str | None = None
     """How it ended where it left none, in a clause."""
+    taken: str | None = None
+    """Who took the newest pod away, in a clause, where it did not end of itself."""
     pods: int = 0
     """How many pods there are."""
     waited: str | None = None
@@ -36,7 +38,8 @@ def read_pods(pods: Sequence[dict[str, Any]]) -> Remains:
         return Remains(pods=len(pods))
     end = termination_of(ended[-1])
     report = read_termination_message(end.get("message")) if end else None
-    return Remains(report=report, death=None if report else how_it_ended(ended[-1]), pods=len(pods))
+    death = None if report else how_it_ended(ended[-1])
+    return Remains(report=report, death=death, taken=who_took(ended[-1]), pods=len(pods))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +87,7 @@ def finish(job: Job, remains: Remains) -> FinishedRun:
     ended = job.ended or job.created
     started = job.started or job.created
     report = remains.report if remains.report and _fits(job, remains.report) else None
-    told = _from_report(report) if report else _without_report(job, remains)
+    told = _from_report(report, job, remains) if report else _without_report(job, remains)
     # A report counts the attempts that reached the database, by its ledger; pods that were deleted are not there.
     attempts = max(remains.pods, report.attempts if report else 0)
     last_run = LastRun(
@@ -108,11 +111,13 @@ def _fits(job: Job, report: Report) -> bool:
     return good == (job.finished == "Complete")
 
 
-def _from_report(report: Report) -> dict[str, Any]:
+def _from_report(report: Report, job: Job, remains: Remains) -> dict[str, Any]:
+    # That it was stopped it knows itself, but not by whom.
+    taken = f"; {remains.taken}" if remains.taken and job.finished == "Failed" else ""
     return {
         "result": report.result,
         "reason": report.reason,
-        "message": report.message,
+        "message": f"{report.message}{taken}",
         "rows_changed": report.rows_changed,
         "strategies": report.strategies or None,
         "steps": report.steps,
