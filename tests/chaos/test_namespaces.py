@@ -17,7 +17,7 @@ RULES = [
     {"apiGroups": ["trending.dev"], "resources": ["trendingschedules/status"], "verbs": ["update"]},
     {"apiGroups": ["trending.dev"], "resources": ["trendingschedules/finalizers"], "verbs": ["update"]},
     {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list", "watch", "create", "delete"]},
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "list"]},
 ]
 LEASES = [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}]

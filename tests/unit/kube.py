@@ -201,6 +201,10 @@ class FakeKube(Kube):
             self._pods.setdefault(body["metadata"]["uid"], []).append(pod)
         self._versioned(body)
 
+    def uid_of_job(self, name: str) -> str:
+        """The uid that a Job got at its creation."""
+        return str(self._jobs["default", name]["metadata"]["uid"])
+
     def show_pod(self, name: str, *bodies: JsonObject) -> None:
         """Have a Job have these pods, oldest first, and no other."""
         self._pods[self._jobs["default", name]["metadata"]["uid"]] = [_copy(body) for body in bodies]
@@ -243,6 +247,15 @@ class FakeKube(Kube):
         yield _copy([body for (n, _), body in self._jobs.items() if namespace in (None, n)]), str(self._version)
 
     async def watch_jobs(self, version: str, namespace: str | None = None) -> AsyncIterator[JsonObject]:  # noqa: ARG002 (as Kube has it)
+        """Nothing is told by watches here: a test says what a controller sees."""
+        await asyncio.Event().wait()
+        yield {}
+
+    async def pods_version(self, namespace: str | None = None) -> str:
+        self._read(namespace)
+        return str(self._version)
+
+    async def watch_failed_pods(self, version: str, namespace: str | None = None) -> AsyncIterator[JsonObject]:  # noqa: ARG002 (as Kube has it)
         """Nothing is told by watches here: a test says what a controller sees."""
         await asyncio.Event().wait()
         yield {}

@@ -56,6 +56,32 @@ async def test_it_knows_everything_before_it_decides_anything(kube: FakeKube, mo
     assert not stop.is_set()
 
 
+@pytest.mark.parametrize("namespaces", [(), ("a", "b")], ids=["everywhere", "some namespaces"])
+async def test_while_it_leads_it_is_told_of_pods_that_fail(
+    namespaces: tuple[str, ...], kube: FakeKube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[str | None] = []
+    told: asyncio.Queue[JsonObject] = asyncio.Queue()
+
+    async def failing(_: str, namespace: str | None = None) -> AsyncIterator[JsonObject]:
+        watched.append(namespace)
+        try:
+            yield {"type": "ADDED", "object": {"metadata": {"name": "p1", "resourceVersion": "7"}}}
+            await asyncio.Event().wait()
+        finally:
+            watched.remove(namespace)
+
+    monkeypatch.setattr(kube, "watch_failed_pods", failing)
+    monkeypatch.setattr("trending.controller.reconcile.Reconciler.pod_failed", lambda _, pod: told.put_nowait(pod))
+    async with started(kube, monkeypatch, replace(SETTINGS, watch_namespaces=namespaces)) as (operator, _):
+        async with asyncio.timeout(1):
+            for _ in namespaces or (None,):
+                await told.get()
+        assert watched == list(namespaces or (None,))
+        assert await operator.why_not_live() is None
+    assert watched == []
+
+
 def test_there_is_one_operator_however_many_schedules_kopf_keeps_a_memo_of() -> None:
     operator = Operator(SETTINGS, stop=asyncio.Event())
     assert copy.copy(operator) is operator

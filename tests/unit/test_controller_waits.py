@@ -174,8 +174,8 @@ EVICTED = "it was evicted, as when a node is drained"
 
 
 async def evict(world: World, clock: str) -> None:
-    """Have the run's pod evicted: it is there for a second, and then another one, which runs."""
-    world.kube.show(JOB, active=0, ready=1, terminating=1)
+    """Have the run's pod evicted: it is there for some seconds, and then another one, which runs."""
+    world.kube.show(JOB, ready=0, terminating=1)
     leaving = pod(disrupted("EvictionByEvictionAPI"), phase="Running", state={"running": {}})
     world.kube.show_pod(JOB, leaving)
     await world.look(clock)
@@ -240,6 +240,92 @@ async def test_a_pod_that_its_node_evicted_is_told_though_the_next_one_runs_seco
     assert running_message(world).endswith(
         "is running again: its pod was taken away: node n1 evicted it: The node was low on resource: memory."
     )
+
+
+def fail_pod(world: World, *conditions: Any, created: str = "09:00", deleted: bool = True, **status: Any) -> None:
+    """Have the watch tell of a pod of the run that has failed, stopped by SIGTERM as runs are."""
+    uid = world.kube.uid_of_job(JOB)
+    told = report(JOB).model_copy(update={"result": "Failed", "message": "the run was stopped by SIGTERM"})
+    body = died("Error", 1, *conditions, message=write_termination_message(told), **status)
+    body["metadata"] |= {
+        "namespace": "default",
+        "labels": {"trending.dev/schedule": "hourly", "batch.kubernetes.io/controller-uid": uid},
+        "creationTimestamp": f"2026-11-23T{created}:00Z",
+    }
+    if deleted:
+        body["metadata"]["deletionTimestamp"] = "2026-11-23T09:20:30Z"
+    world.reconciler.pod_failed(body)
+
+
+async def follow(world: World, *steps: tuple[str, dict[str, Any]]) -> None:
+    """Have the Job's status go on in these steps, as clusters were seen to write it."""
+    for clock, status in steps:
+        world.kube.show(JOB, **{"ready": 0, "terminating": 0, "uncountedTerminatedPods": {}, **status})
+        await world.look(clock)
+
+
+ANOTHER_RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("09:20:11", {"active": 1}),
+    ("09:20:12", {"active": 1, "ready": 1}),
+)
+
+
+async def test_a_pod_that_is_evicted_and_gone_within_a_second_is_told_by_the_watch_alone(world: World) -> None:
+    """The Job's status never tells that it was terminating, nor counts it."""
+    await run_until(world, "09:20")
+    world.kube.writes.clear()
+    fail_pod(world, disrupted("EvictionByEvictionAPI"))
+    await world.look("09:20")
+    assert world.kube.writes == [], "the Job's pod is ready yet, by its status"
+    await follow(world, ("09:20:01", {}))
+    assert message(world).endswith(f"another attempt follows the last one: its pod was taken away: {EVICTED}.")
+    await follow(world, *ANOTHER_RUNS)
+    assert running_message(world) == f"Job {JOB} is running again: its pod was taken away: {EVICTED}."
+    await pass_by(world, "09:40")
+    assert world.kube.writes == ["replace_status"] * 2
+    assert world.kube.looks == ["pods at 09:20:11", "warnings at 09:20:11"], "for what the next one waits"
+
+
+async def test_a_pod_that_somebody_deleted_is_told_though_an_older_one_that_failed_is_there_yet(world: World) -> None:
+    world.kube.show_pod(JOB, died("Error", 137))
+    world.kube.show(JOB, active=1, ready=1, failed=1)
+    await world.look("09:10")
+    assert "ended without a report (Error, exit code 137)" in running_message(world)
+    fail_pod(world, created="09:05")
+    fail_pod(world, deleted=False)
+    counted = {"failed": 2}
+    await follow(world, ("09:20", {"failed": 1, "uncountedTerminatedPods": {"failed": ["p2"]}}), ("09:20:01", counted))
+    assert message(world).endswith("another attempt follows the last one: somebody deleted its pod.")
+    await follow(world, *((clock, counted | status) for clock, status in ANOTHER_RUNS))
+    assert running_message(world) == f"Job {JOB} is running again: somebody deleted its pod."
+
+
+async def test_what_the_watch_tells_after_the_job_does_is_told_with_the_next_pod(world: World) -> None:
+    await run_until(world, "09:20")
+    await follow(world, ("09:20", {"failed": 1}))
+    fail_pod(world)
+    await follow(world, *((clock, {"failed": 1} | status) for clock, status in ANOTHER_RUNS[1:]))
+    assert running_message(world) == f"Job {JOB} is running again: somebody deleted its pod."
+    assert world.kube.looks == []
+
+
+async def test_the_last_attempt_that_fails_is_no_attempt_that_another_follows(world: World) -> None:
+    await run_until(world, "09:20")
+    world.kube.writes.clear()
+    fail_pod(world, deleted=False)
+    await follow(world, ("09:20", {"uncountedTerminatedPods": {"failed": ["p1"]}}))
+    decided = [{"type": "FailureTarget", "status": "True", "reason": "BackoffLimitExceeded"}]
+    await follow(world, ("09:20:01", {"failed": 1, "conditions": decided}))
+    assert (world.kube.writes, world.kube.looks) == ([], [])
+
+
+async def test_failed_pods_that_are_of_no_run_that_is_known_are_passed_over(world: World) -> None:
+    pod_of_none = pod(phase="Failed")
+    pod_of_none["metadata"]["namespace"] = "default"
+    world.reconciler.pod_failed(pod_of_none)
+    world.kube.remove_job(JOB)
+    await world.look("09:10")
+    assert world.condition("Progressing") == ("False", "Idle")
 
 
 async def test_a_run_that_ends_well_costs_no_look_at_pods_that_wait(world: World) -> None:

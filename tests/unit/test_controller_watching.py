@@ -1,4 +1,4 @@
-"""The watch of Jobs: what it takes up, from where it goes on, and what it does when it is cut or too far behind."""
+"""The watches of Jobs and failed pods: what they take up, where they go on, what they do when cut or too far behind."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ import pytest
 from tests.unit.kube import Clock, FakeKube, job_body, refusal
 from trending.controller.kube import JsonObject
 from trending.controller.store import Key, Store
-from trending.controller.watching import JobWatch
+from trending.controller.watching import FailedPodWatch, JobWatch, Pace
 
 HOURLY = Key("default", "hourly")
 
@@ -59,9 +59,8 @@ class World:
         self.store = Store(changed=lambda _: None)
         self.pauses: list[float] = []
         times = itertools.count(step=lasting)
-        self.watch = JobWatch(
-            kube=self.kube, store=self.store, sleep=self._sleep, chance=lambda: 1.0, timer=lambda: next(times)
-        )
+        pace = Pace(sleep=self._sleep, chance=lambda: 1.0, timer=lambda: next(times))
+        self.watch = JobWatch(kube=self.kube, store=self.store, pace=pace)
 
     async def _sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -167,3 +166,39 @@ async def test_another_error_in_the_stream_is_waited_out() -> None:
     await world.run()
     assert world.pauses == [0.5]
     assert world.kube.lists == 0
+
+
+class FailedPods(FakeKube):
+    """An API server whose watch of failed pods tells these events, each stream after a version of its own."""
+
+    def __init__(self, *streams: list[JsonObject]) -> None:
+        super().__init__(Clock("09:00"))
+        self.streams = list(streams)
+        self.asked: list[tuple[str, str | None]] = []
+        self.over = asyncio.Event()
+
+    async def watch_failed_pods(self, version: str, namespace: str | None = None) -> AsyncIterator[JsonObject]:
+        self.asked.append((version, namespace))
+        for told in self.streams.pop(0):
+            yield told
+        if not self.streams:
+            self.over.set()
+            await asyncio.Event().wait()
+
+
+def pod_event(kind: str, name: str, version: int) -> JsonObject:
+    return {"type": kind, "object": {"metadata": {"name": name, "resourceVersion": str(version)}}}
+
+
+async def test_pods_are_told_as_they_fail_from_the_present_on_and_again_after_the_past_is_forgotten() -> None:
+    gone = pod_event("DELETED", "a", 1005)
+    kube = FailedPods([pod_event("ADDED", "a", 1002), gone, expired()], [pod_event("MODIFIED", "b", 1009)])
+    told: list[str] = []
+    watch = FailedPodWatch(kube=kube, namespace="default", tell=lambda pod: told.append(pod["metadata"]["name"]))
+    task = asyncio.create_task(watch.run())
+    async with asyncio.timeout(5):
+        await kube.over.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert told == ["a", "b"]
+    assert kube.asked == [("1000", "default")] * 2

@@ -12,6 +12,8 @@ SINGULAR: Final = "trendingschedule"
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "trending-operator"
 SCHEDULE_LABEL: Final = f"{GROUP}/schedule"
+JOB_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
+"""On pods, by the Job controller."""
 
 PURPOSE_LABEL: Final = f"{GROUP}/purpose"
 """On Jobs that are no runs, such as those of `kubectl trending plan`; these carry no schedule's label."""

@@ -17,7 +17,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
 
-from trending.api.names import GROUP, MANAGED_BY, MANAGED_BY_LABEL, PLURAL, VERSION
+from trending.api.names import GROUP, JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PLURAL, VERSION
 from trending.controller.patience import Patience
 
 JsonObject = dict[str, Any]
@@ -32,6 +32,7 @@ _SILENT_SECONDS: Final = 150.0
 _VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _WATCHED: Final = (PLURAL, "jobs")
 JOB_SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+_FAILED: Final = {"labelSelector": JOB_SELECTOR, "fieldSelector": "status.phase=Failed"}
 
 
 class RefusedError(ApiException):
@@ -153,16 +154,30 @@ class Kube:
         version of the list."""
         return self._list(f"/apis/batch/v1/{_within(namespace)}jobs", labelSelector=JOB_SELECTOR)
 
-    async def watch_jobs(self, version: str, namespace: str | None = None) -> AsyncIterator[JsonObject]:
+    def watch_jobs(self, version: str, namespace: str | None = None) -> AsyncIterator[JsonObject]:
         """Yield what happens to the same Jobs after that resource version, until the API server ends the stream."""
+        return self._watch(f"/apis/batch/v1/{_within(namespace)}jobs", version, labelSelector=JOB_SELECTOR)
+
+    async def pods_version(self, namespace: str | None = None) -> str:
+        """Return the resource version as of which pods are there as they are now."""
+        path = f"/api/v1/{_within(namespace)}pods"
+        page = await self._call("GET", path, query={"limit": "1", **_FAILED})
+        return str(page["metadata"]["resourceVersion"])
+
+    def watch_failed_pods(self, version: str, namespace: str | None = None) -> AsyncIterator[JsonObject]:
+        """Yield what happens to runs' pods that have failed after that resource version, until the API server ends the
+        stream. To such a watch a pod is added when it fails; of all others it is told nothing."""
+        return self._watch(f"/api/v1/{_within(namespace)}pods", version, **_FAILED)
+
+    async def _watch(self, path: str, version: str, **selectors: str) -> AsyncIterator[JsonObject]:
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": version,
             "timeoutSeconds": str(_WATCH_SECONDS),
-            "labelSelector": JOB_SELECTOR,
+            **selectors,
         }
-        url, headers = await self._address(f"/apis/batch/v1/{_within(namespace)}jobs", query)
+        url, headers = await self._address(path, query)
         patience = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT_SECONDS, sock_read=_SILENT_SECONDS)
         response = (await self._client.call_api("GET", url, headers, _request_timeout=patience)).response
         async with response:
@@ -205,7 +220,7 @@ class Kube:
 
     async def pods_of_job(self, namespace: str, uid: str) -> list[JsonObject]:
         """Return the pods of the Job of that uid."""
-        selector = f"batch.kubernetes.io/controller-uid={uid}"
+        selector = f"{JOB_UID_LABEL}={uid}"
         pages = self._list(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)
         return [pod async for page, _ in pages for pod in page]
 

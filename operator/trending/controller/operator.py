@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -17,7 +17,7 @@ from trending.controller.reconcile import Reconciler
 from trending.controller.scheduler import Scheduler, utc_now
 from trending.controller.settings import Settings
 from trending.controller.store import Key, Store
-from trending.controller.watching import JobWatch
+from trending.controller.watching import FailedPodWatch, JobWatch, Pace
 
 _log = logging.getLogger(__name__)
 
@@ -81,8 +81,9 @@ class Operator:
         kube = self._kube = await Kube.connect(who=identity)
         kube.answered, kube.wrote = self.metrics.observe_request, self.metrics.observe_write
         self.metrics.observe_queue(lambda: self._scheduler.depth if self._scheduler else 0)
-        namespaces = self.settings.watch_namespaces
-        self._listing = Listing(kube=kube, store=self.store, namespaces=namespaces, clock=self._clock)
+        self._listing = Listing(
+            kube=kube, store=self.store, namespaces=self.settings.watch_namespaces, clock=self._clock
+        )
         try:
             await self.resync()
         except (NotListedError, *_TRANSPORT_ERRORS):
@@ -104,13 +105,13 @@ class Operator:
         else:
             self._supervise(self._lead(), "scheduler")
         self._supervise(self._resync_for_ever(), "resync")
-        for namespace in namespaces or (None,):
+        for namespace in self._namespaces:
             watch = JobWatch(
                 kube=kube,
                 store=self.store,
                 namespace=namespace,
                 observe=self.metrics.observe_watch,
-                timer=self._clock,
+                pace=Pace(timer=self._clock),
             )
             watch.version = self._listing.job_versions.get(namespace, "")
             self._watches.append(watch)
@@ -262,10 +263,26 @@ class Operator:
         known = self.store.keys()
         for key in known:  # of any a slot may be due: what there is to tell of each waits until all have started
             scheduler.touch(key, self._urgency(key, otherwise=Urgency.DUE))
+        watches = [self._watch_failed_pods(self._kube, reconciler, namespace) for namespace in self._namespaces]
         try:
             await scheduler.run()
         finally:
             self._scheduler = None
+            for task in watches:
+                task.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+
+    def _watch_failed_pods(self, kube: Kube, reconciler: Reconciler, namespace: str | None) -> asyncio.Task[None]:
+        """Have a reconciler be told of runs' pods that fail, for as long as it leads."""
+        watch = FailedPodWatch(kube=kube, tell=reconciler.pod_failed, namespace=namespace)
+        task: asyncio.Task[None] = asyncio.create_task(watch.run(), name="watch of failed pods")
+        task.add_done_callback(self._ended)
+        return task
+
+    @property
+    def _namespaces(self) -> Sequence[str | None]:
+        """Which namespaces are watched; None names all."""
+        return self.settings.watch_namespaces or (None,)
 
     async def _resync_for_ever(self) -> None:
         pause = self.settings.resync_seconds

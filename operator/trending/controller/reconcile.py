@@ -77,6 +77,10 @@ class Reconciler:
         self._put_off: set[Key] = set()
         self._refused: dict[Key, str] = {}
 
+    def pod_failed(self, pod: JsonObject) -> None:
+        """Take note of how a run's pod failed: it may be gone in the next moment."""
+        self._waits.pod_failed(pod)
+
     async def reconcile(self, key: Key) -> datetime | None:
         """Bring a schedule to rest; return when to look at it again, None where nothing is to come.
 

@@ -2,8 +2,9 @@
 
 A pod that is slow to start is no news, so that the first look comes after ten seconds; the next ones come at growing
 distances, but soon enough to tell within a minute whatever happens. A pod that is being deleted is looked at while it
-is there, since all that it says goes with it; and when another one runs in its place, how it ended is looked up once.
-A run whose first pod runs costs no request.
+is there, since all that it says goes with it; but one that ends within a second is gone before its Job's status says
+anything. So how pods fail is also told by a watch; and when another one runs in its place of which nobody has told, how
+it ended is looked up once. A run whose first pod runs costs no request.
 """
 
 import logging
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from trending.api.names import JOB_UID_LABEL, SCHEDULE_LABEL
 from trending.controller.kube import Kube
 from trending.controller.pods import (
     Pod,
     by_age,
+    created,
     has_ended,
     has_succeeded,
     how_it_went,
@@ -71,10 +74,32 @@ class _Run:
     wait: _Wait | None = None
     waits: str | None = None
     before: str | None = None
+    before_created: str = ""
+    """When the pod that `before` tells of was created."""
+    told: tuple[str, str] | None = None
+    """When a pod was created that has failed by the word of the watch, and how it went: it counts once the Job says
+    that its pod does not run."""
+    is_told: bool = False
+    """Whether `before` tells of the last pod that is gone, so that it need not be looked up."""
+
+    def tell(self, created: str, how: str) -> None:
+        """Have `before` tell how a pod went, unless that of a younger one is known, which may be there no more."""
+        if created >= self.before_created:
+            self.before, self.before_created = how, created
+
+    def count_told(self) -> None:
+        """Have `before` tell of the pod that the watch has told of."""
+        if self.told:
+            self.tell(*self.told)
+            self.told, self.is_told = None, True
 
     def has_another_pod(self, job: Job) -> bool:
         """Tell whether the pod that runs follows one of which nobody has looked up how it ended."""
-        return (self.ran and self.wait is not None) or job.failed != self.failed
+        return not self.is_told and ((self.ran and self.wait is not None) or job.failed != self.failed)
+
+    def goes_on(self, job: Job) -> None:
+        """Note that a pod of it runs."""
+        self.ran, self.failed, self.wait, self.waits, self.is_told = True, job.failed, None, None, False
 
 
 class Waits:
@@ -96,6 +121,13 @@ class Waits:
         """Forget a schedule that is gone."""
         self._runs.pop(key, None)
 
+    def pod_failed(self, pod: Pod) -> None:
+        """Take note of a pod that has failed, where its run is known: who comes to know it later looks it up."""
+        labels = pod["metadata"].get("labels") or {}
+        run = self._runs.get(Key(pod["metadata"]["namespace"], labels.get(SCHEDULE_LABEL, "")))
+        if run and run.uid == labels.get(JOB_UID_LABEL) and created(pod) >= (run.told or ("",))[0]:
+            run.told = (created(pod), how_it_went(pod))
+
     async def look(self, key: Key, jobs: Sequence[Job], now: datetime) -> datetime | None:
         """Look, where it is time to, at what the active run waits for; return when to look again."""
         active = [job for job in jobs if not job.finished]
@@ -110,8 +142,10 @@ class Waits:
             run.waits = None
             return None
         runs = any(each.ready for each in active) and not job.terminating
+        if run.wait is not None or not runs:
+            run.count_told()
         if runs and not run.has_another_pod(job):
-            run.ran, run.wait, run.waits = True, None, None
+            run.goes_on(job)
             return None
         wait = run.wait = _wait_of(run, job, now, at_once=runs)
         wait.heed_clock(now, line=self._longest_line)
@@ -121,7 +155,7 @@ class Waits:
             except Exception as error:  # noqa: BLE001 (no run shall wait for a sentence, whatever keeps it from being said)
                 _log.info("%s/%s: its pods cannot be looked at: %r", job.namespace, job.name, error)
             if runs:
-                run.ran, run.failed, run.wait, run.waits = True, job.failed, None, None
+                run.goes_on(job)
                 return None
             wait.look, wait.in_turn = now + _pause_after(now - wait.since), False
         return wait.look
@@ -149,7 +183,8 @@ class Waits:
             return
         pods = by_age(await self._kube.pods_of_job(job.namespace, job.uid))
         gone = [pod for pod in pods if (has_ended(pod) and not has_succeeded(pod)) or is_taken_away(pod)]
-        run.before = how_it_went(gone[-1]) if gone else run.before
+        if gone:
+            run.tell(created(gone[-1]), how_it_went(gone[-1]))
         alive = [pod for pod in pods if not has_ended(pod)]
         if alive:
             run.waits = why_not_running(alive[-1]) or await self._why_not_starting(job, alive[-1], now)

@@ -9,12 +9,12 @@ from typing import Any
 
 from trending.api.document import Trigger
 from trending.api.instant import format_instant
+from trending.api.names import JOB_UID_LABEL
 from trending.api.status import LastRun
 from trending.controller.runs import finish, read_pods
 from trending.schedule.job_names import is_manual_name
 from trending.schedule.observed import Job, Schedule
 
-_OWNER_LABEL = "batch.kubernetes.io/controller-uid"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -80,7 +80,7 @@ def _of_job(job: Job, pods: Sequence[dict[str, Any]], last: LastRun | None) -> P
     started = job.started or job.created
     if not job.finished:
         return PastRun(job=job.name, scheduled_time=job.scheduled_time, start=started, ended=None)
-    of_job = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get(_OWNER_LABEL) == job.uid]
+    of_job = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get(JOB_UID_LABEL) == job.uid]
     ended = finish(job, read_pods(of_job)).last_run
     return PastRun(job=job.name, scheduled_time=job.scheduled_time, start=started, ended=ended)
 
