@@ -75,10 +75,13 @@ def test_who_takes_a_running_pod_away_is_told_within_a_minute(
         "preempted": "it made way for one of higher priority (spec.template.spec.priorityClassName)",
     }
     asks = {"full": {"resources": FULL}, "preempted": {"resources": SEATED}}
+    attempts = {"full": {"backoffLimit": 6}}  # each of which ends as the first one does
     with shared_database.gate() as open_gate:
         namespace.apply(
             *(
-                schedule(gated_target(board=name), name=name, template={"spec": asks.get(name, {})})
+                schedule(
+                    gated_target(board=name), name=name, template={"spec": asks.get(name, {})}, **attempts.get(name, {})
+                )
                 for name in (*told, "deleted")
             )
         )
