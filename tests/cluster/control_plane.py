@@ -138,7 +138,7 @@ class ControlPlane:
             raise ClusterError(f"`kubectl {' '.join(arguments)}` did not work: {done.stderr.strip()}")
         return done.stdout
 
-    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, accept: str = "*/*") -> Any:
         """Send a request to the API server as ADMIN; return the JSON or the text that it answered.
 
         Raises OSError where it does not answer, and HTTPError, which is one, where it refuses.
@@ -148,7 +148,7 @@ class ControlPlane:
             f"{self.url}{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self._tokens[ADMIN]}", "Content-Type": kind},
+            headers={"Authorization": f"Bearer {self._tokens[ADMIN]}", "Content-Type": kind, "Accept": accept},
         )
         with urllib.request.urlopen(request, timeout=30, context=self._tls()) as response:  # noqa: S310
             text = response.read().decode()
