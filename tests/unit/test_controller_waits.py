@@ -223,25 +223,6 @@ async def test_while_the_pod_that_follows_waits_in_its_turn_both_are_told_in_the
     assert message(world).endswith(f"another attempt follows the last one: its pod was taken away: {EVICTED}.")
 
 
-async def test_a_pod_that_its_node_evicted_is_told_though_the_next_one_runs_seconds_later(world: World) -> None:
-    await run_until(world, "09:20")
-    full = pod(
-        phase="Failed", reason="Evicted", message="The node was low on resource: memory. ", state={"terminated": {}}
-    )
-    world.kube.show_pod(JOB, full)
-    world.kube.show(JOB, active=1, ready=0)
-    await world.look("09:20")
-    assert world.kube.looks == []
-    world.kube.show_pod(JOB, full, pod(condition("Ready", "True"), phase="Running", state={"running": {}}))
-    world.kube.show(JOB, active=1, ready=1)
-    world.kube.writes.clear()
-    await world.look("09:20:05")
-    assert (world.kube.looks, world.kube.writes) == (["pods at 09:20:05"], ["replace_status"])
-    assert running_message(world).endswith(
-        "is running again: its pod was taken away: node n1 evicted it: The node was low on resource: memory."
-    )
-
-
 def fail_pod(world: World, *conditions: Any, created: str = "09:00", deleted: bool = True, **status: Any) -> None:
     """Have the watch tell of a pod of the run that has failed, stopped by SIGTERM as runs are."""
     uid = world.kube.uid_of_job(JOB)
@@ -268,6 +249,25 @@ ANOTHER_RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("09:20:11", {"active": 1}),
     ("09:20:12", {"active": 1, "ready": 1}),
 )
+
+
+async def test_a_pod_that_its_node_evicted_is_told_though_no_watch_told_of_it(world: World) -> None:
+    """The kubelet leaves it where it is, and the Job controller counts it as failed."""
+    await run_until(world, "09:20")
+    why = "Pod ephemeral local storage usage exceeds the total limit of containers 1Ki. "
+    full = pod(phase="Failed", reason="Evicted", message=why, state={"terminated": {}})
+    world.kube.show_pod(JOB, full)
+    uncounted = {"uncountedTerminatedPods": {"failed": ["p1"]}}
+    await follow(world, ("09:20", uncounted), ("09:20:01", {"failed": 1}), ("09:20:10", {"active": 1, "failed": 1}))
+    assert world.kube.looks == []
+    world.kube.show_pod(JOB, full, pod(condition("Ready", "True"), phase="Running", state={"running": {}}))
+    world.kube.writes.clear()
+    await follow(world, ("09:20:11", {"active": 1, "ready": 1, "failed": 1}))
+    assert (world.kube.looks, world.kube.writes) == (["pods at 09:20:11"], ["replace_status"])
+    assert running_message(world).endswith(
+        "is running again: its pod was taken away: node n1 evicted it: "
+        "Pod ephemeral local storage usage exceeds the total limit of containers 1Ki."
+    )
 
 
 async def test_a_pod_that_is_evicted_and_gone_within_a_second_is_told_by_the_watch_alone(world: World) -> None:
