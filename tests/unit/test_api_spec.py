@@ -122,6 +122,16 @@ def test_what_owes_a_sentence_is_refused_with_it(fields: dict[str, Any], rule: R
         pytest.param(
             {"template": {"spec": {"resources": {"limits": {"memory": "1 GB"}}}}}, "match pattern", id="an amount"
         ),
+        pytest.param(
+            {"template": {"spec": {"resources": {"limits": {"memory": "7.5E5068759"}}}}},
+            "match pattern",
+            id="an amount that the API server would write out for minutes",
+        ),
+        pytest.param(
+            {"template": {"spec": {"resources": {"limits": {"memory": "9" * 33 + "k"}}}}},
+            "match pattern",
+            id="an amount of too many digits",
+        ),
         pytest.param({"template": {"spec": {"priorityClassName": "High!"}}}, "match pattern", id="a class's name"),
         pytest.param(
             {

@@ -180,8 +180,12 @@ class EnvVar(ApiModel):
     """The variable's value. Kubernetes replaces $(NAME) in it; write $$ for a dollar sign."""
 
 
-_QUANTITY: Final = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
-"""As Kubernetes writes amounts, less the signs: nobody asks for less than nothing."""
+_QUANTITY: Final = r"^([0-9]{1,32}(\.[0-9]{0,32})?|\.[0-9]{1,32})([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$"
+"""As Kubernetes writes amounts, less the signs: nobody asks for less than nothing.
+
+And less exponents of more than two digits: to write out 1e5000000 takes the API server half a minute of a core, each
+time that it reads a Job or a pod with it; and the operator would make one a slot.
+"""
 Quantity = Annotated[
     Annotated[str, Field(pattern=_QUANTITY)] | Annotated[int, Field(ge=0)],
     Field(
