@@ -34,7 +34,7 @@ MAY: Final = {
     (GROUP, f"{PLURAL}/status"): {"update"},
     (GROUP, f"{PLURAL}/finalizers"): {"update"},
     ("batch", "jobs"): {"get", "list", "watch", "create", "delete"},
-    ("", "pods"): {"list"},
+    ("", "pods"): {"list", "watch"},
     ("", "events"): {"create", "list"},
 }
 """All that the controller may do, anywhere."""

@@ -123,7 +123,7 @@ UP = {"running": {"startedAt": "2026-11-23T09:00:03Z"}}
         ),
         pytest.param(
             {**waiting("ContainerCreating"), "metadata": {"deletionTimestamp": "2026-11-23T09:00:30Z"}},
-            "its pod is being deleted by somebody; another one follows once it has ended",
+            "its pod is being deleted by somebody",
             id="deleted by hand",
         ),
         pytest.param(

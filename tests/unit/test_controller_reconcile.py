@@ -224,6 +224,34 @@ async def test_a_run_is_told_though_the_clock_that_ends_are_told_by_was_ahead_fo
     assert not await hourly.look("09:04"), "each is told once"
 
 
+async def test_each_run_is_told_though_the_clock_that_jobs_are_created_by_was_ahead_for_one(world: World) -> None:
+    world.kube.apply(schedule_body(schedule="*/5 * * * *"))
+    await world.look()
+    for minute in (0, 5, 10):
+        slot = f"09:{minute:02}"
+        world.kube.api_clock = Clock("09:20") if minute == 0 else world.clock
+        await world.look(slot)
+        world.kube.api_clock = world.clock
+        world.kube.make_ready(job_at(slot))
+        await world.look()
+        world.clock.advance(2)
+        world.kube.succeed(job_at(slot))
+        await world.look()
+        assert world.kube.status()["lastRun"]["job"] == job_at(slot)
+        if minute == 0:
+            continue
+        by_hand = manual_job_name("hourly", slot)
+        world.kube.annotate(requestedAt=slot)
+        await world.look()
+        world.kube.make_ready(by_hand)
+        await world.look()
+        world.clock.advance(2)
+        world.kube.succeed(by_hand)
+        await world.look()
+        assert world.kube.status()["lastRun"]["job"] == by_hand
+    assert world.kube.reasons.count("RunSucceeded") == 5
+
+
 async def test_a_foreign_job_of_the_slots_name_is_told_once_and_left_alone(hourly: World) -> None:
     await hourly.look()
     hourly.kube.put_job(job_body(job_at("09:00"), uid="foreign", owner="somebody else"))

@@ -354,6 +354,63 @@ async def test_a_pod_that_ended_well_is_no_attempt_that_another_follows(world: W
     assert (world.kube.looks, world.kube.writes) == (["pods at 09:20:10"], [])
 
 
+async def test_a_pod_that_is_deleted_by_hand_is_told_in_few_writes_none_of_which_says_that_another_runs_before_it_does(
+    world: World,
+) -> None:
+    await run_until(world, "09:20")
+    world.kube.writes.clear()
+    leaving = pod(condition("Ready", "True"), phase="Running", state={"running": {}})
+    world.kube.show_pod(
+        JOB, {**leaving, "metadata": leaving["metadata"] | {"deletionTimestamp": "2026-11-23T09:20:30Z"}}
+    )
+    world.kube.show(JOB, active=1, ready=0, terminating=1)
+    await world.look("09:20")
+    assert message(world).endswith("waits for its pod to run: its pod is being deleted by somebody.")
+    world.kube.show_pod(JOB)
+    world.kube.show(JOB, active=0, ready=0, terminating=0, uncountedTerminatedPods={"failed": ["p1"]})
+    await world.look("09:20:03")
+    assert message(world).endswith("waits for its pod to run: its pod is being deleted by somebody.")
+    world.kube.show(JOB, active=1, ready=0, failed=1)
+    await world.look("09:20:04")
+    assert message(world).endswith("another attempt follows the last one: somebody deleted its pod.")
+    world.kube.show(JOB, active=1, ready=1, failed=1)
+    await world.look("09:20:10")
+    assert running_message(world).endswith("is running again: somebody deleted its pod.")
+    assert world.kube.writes == ["replace_status"] * 3
+
+
+async def test_how_the_last_attempts_pod_went_is_told_though_it_is_gone(world: World) -> None:
+    await run_until(world, "09:20")
+    lost = died("Error", 137)
+    uid = world.kube.uid_of_job(JOB)
+    lost["metadata"] |= {
+        "namespace": "default",
+        "creationTimestamp": "2026-11-23T09:00:01Z",
+        "deletionTimestamp": "2026-11-23T09:20:30Z",
+        "labels": {"trending.dev/schedule": "hourly", "batch.kubernetes.io/controller-uid": uid},
+    }
+    world.reconciler.pod_failed(lost)
+    world.kube.end_job(JOB, None, kind="Failed", reason="BackoffLimitExceeded")
+    world.kube.before["replace_status"] = lambda: world.kube.annotate(other="x")  # it has to be written once more
+    await world.look("09:20:03")
+    last = world.kube.status()["lastRun"]
+    assert last["message"] == "The run failed and somebody deleted its pod; BackoffLimitExceeded"
+    assert not world.reconciler._waits._runs
+
+
+async def test_a_run_that_has_ended_well_beside_another_container_that_goes_on_is_no_failed_attempt(
+    world: World,
+) -> None:
+    await run_until(world, "09:20")
+    body = pod(phase="Running", state={"terminated": {"exitCode": 0, "message": write_termination_message(report())}})
+    body["status"]["containerStatuses"].append({"name": "proxy", "state": {"running": {}}})
+    world.kube.show_pod(JOB, body)
+    world.kube.show(JOB, active=1, ready=0)
+    await world.look("09:20")
+    await world.look("09:20:10")
+    assert message(world).endswith("it has run to its end, and container proxy of the pod goes on.")
+
+
 async def test_a_failed_attempt_is_told_while_the_next_one_runs_also_by_a_controller_that_starts_then(
     world: World,
 ) -> None:

@@ -9,18 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.schedules import at, job
-from trending.api.status import LastRun
+from trending.api.status import ActiveRun, LastRun, TrendingScheduleStatus
 from trending.schedule.history import is_recorded, surplus, unrecorded
 from trending.schedule.observed import Job
 
 SECOND = timedelta(seconds=1)
 
 
-def told(last: Job) -> LastRun:
-    """What the status tells of a Job's run."""
-    return LastRun(
-        job=last.name, start_time=last.started or last.created, completion_time=last.ended, result="Succeeded"
+def told(last: Job, *active: Job, result: Any = "Succeeded") -> TrendingScheduleStatus:
+    """A status that tells of a Job's run as the last one, and calls others active."""
+    return TrendingScheduleStatus(
+        active=tuple(ActiveRun(name=job.name, uid=job.uid) for job in active),
+        last_run=LastRun(
+            job=last.name,
+            scheduled_time=last.scheduled_time,
+            start_time=last.started or last.created,
+            completion_time=last.ended,
+            result=result,
+        ),
     )
+
+
+NOTHING = TrendingScheduleStatus()
 
 
 def finished(name: str, *, ended: str, started: str | None = "08:00", finish: Any = "Complete") -> Job:
@@ -30,7 +40,7 @@ def finished(name: str, *, ended: str, started: str | None = "08:00", finish: An
 
 def trimmed(jobs: list[Job], *, succeeded: int = 3, failed: int = 1, last: Job | None = None) -> list[str]:
     recorded = told(last or max(jobs, key=lambda job: job.ended or job.created))
-    return surplus(jobs, succeeded_limit=succeeded, failed_limit=failed, last_run=recorded)
+    return surplus(jobs, succeeded_limit=succeeded, failed_limit=failed, status=recorded)
 
 
 class TestLimits:
@@ -69,28 +79,28 @@ class TestLimits:
 
     def test_no_job_is_deleted_before_its_end_is_in_the_written_status(self) -> None:
         old, new = finished("old", ended="08:30"), finished("new", started="09:00", ended="09:30")
-        assert surplus([old, new], succeeded_limit=0, failed_limit=0, last_run=None) == []
-        assert surplus([old, new], succeeded_limit=0, failed_limit=0, last_run=told(old)) == ["old"]
-        assert surplus([old, new], succeeded_limit=0, failed_limit=0, last_run=told(new)) == ["old", "new"]
+        assert surplus([old, new], succeeded_limit=0, failed_limit=0, status=NOTHING) == []
+        assert surplus([old, new], succeeded_limit=0, failed_limit=0, status=told(old)) == ["old"]
+        assert surplus([old, new], succeeded_limit=0, failed_limit=0, status=told(new)) == ["old", "new"]
 
     def test_an_unrecorded_job_takes_its_place_among_those_kept(self) -> None:
         old, new = finished("old", ended="08:30"), finished("new", started="09:00", ended="09:30")
-        assert surplus([old, new], succeeded_limit=1, failed_limit=0, last_run=told(old)) == ["old"]
+        assert surplus([old, new], succeeded_limit=1, failed_limit=0, status=told(old)) == ["old"]
 
 
 class TestRecords:
     def test_an_active_job_has_no_end_to_record(self) -> None:
-        assert unrecorded([job("10:00")], None) == []
+        assert unrecorded([job("10:00")], NOTHING) == []
         assert not is_recorded(job("10:00"), told(finished("a", ended="09:00")), [])
 
     def test_ends_are_told_oldest_first(self) -> None:
         jobs = [finished("b", ended="09:30"), finished("c", ended="10:00"), finished("a", ended="09:00")]
-        assert [job.name for job in unrecorded(jobs, None)] == ["a", "b", "c"]
+        assert [job.name for job in unrecorded(jobs, NOTHING)] == ["a", "b", "c"]
 
     def test_of_ends_in_the_same_second_the_one_that_started_later_came_later(self) -> None:
         late = finished("a", started="08:59", ended="09:00")
         early = finished("b", started="08:10", ended="09:00")
-        assert [job.name for job in unrecorded([late, early], None)] == ["b", "a"]
+        assert [job.name for job in unrecorded([late, early], NOTHING)] == ["b", "a"]
         assert is_recorded(early, told(late), [early])
         assert not is_recorded(late, told(early), [late])
 
@@ -100,26 +110,40 @@ class TestRecords:
 
     def test_no_run_that_started_after_one_that_was_replaced_is_recorded_whenever_that_was(self) -> None:
         """The end of the latter is told by the controller's clock, which may be ahead."""
-        replaced = told(finished("b", started="09:00", ended="10:05")).model_copy(update={"result": "Replaced"})
+        replaced = told(finished("b", started="09:00", ended="10:05"), result="Replaced")
         assert not is_recorded(finished("c", started="10:00", ended="10:03"), replaced, [])
         assert is_recorded(finished("a", started="08:00", ended="08:59"), replaced, [])
 
-    def test_what_is_before_the_newest_run_the_api_servers_clock_says_while_its_job_is_there(self) -> None:
-        """The controller manager's clock, by which ends are told, was ahead for one run."""
-        one = replace(finished("a", ended="10:10"), created=at("09:00"))
-        two = replace(finished("b", ended="10:05"), created=at("10:04"))
-        assert not is_recorded(two, told(one), [one, two])
-        assert is_recorded(one, told(two), [one, two])
-        assert [job.name for job in unrecorded([two, one], None)] == ["a", "b"]
-
-    def test_of_slots_runs_the_slots_say_it_also_where_the_newest_ones_job_is_gone(self) -> None:
+    def test_of_slots_runs_the_slots_say_which_is_before_whatever_any_clock_said(self) -> None:
         one, two = job("09:00", ended="10:10", finished="Complete"), job("10:00", ended="10:05", finished="Complete")
-        ahead = told(one).model_copy(update={"scheduled_time": one.scheduled_time})
-        assert not is_recorded(two, ahead, [two])
-        assert is_recorded(one, told(two).model_copy(update={"scheduled_time": two.scheduled_time}), [one])
+        for created in ("09:00", "10:30"):
+            first = replace(one, created=at(created))
+            for jobs in ([first, two], [two]):
+                assert not is_recorded(two, told(first, two), jobs)
+            assert is_recorded(first, told(two), [first, two])
+
+    def test_a_run_that_the_status_calls_active_is_not_told_whatever_any_clock_said(self) -> None:
+        one = job("09:00", ended="10:10", finished="Complete")
+        by_hand = job("08:00", ended="08:05", finished="Complete", request="now")
+        assert not is_recorded(by_hand, told(one, by_hand), [one, by_hand])
+        assert is_recorded(by_hand, told(one), [one, by_hand])
+
+    @pytest.mark.parametrize(
+        ("created", "ended"),
+        [
+            pytest.param("08:50", "09:10", id="its end was told by a clock that was ahead"),
+            pytest.param("09:30", "08:55", id="it was created by a clock that was ahead"),
+        ],
+    )
+    def test_a_run_by_hand_that_was_told_is_not_told_again(self, created: str, ended: str) -> None:
+        one = job("09:00", ended="09:05", finished="Complete")
+        by_hand = replace(job("08:50", ended=ended, finished="Complete", request="now"), created=at(created))
+        assert is_recorded(by_hand, told(one), [one, by_hand])
 
     def test_a_last_run_without_an_end_records_no_other(self) -> None:
-        assert not is_recorded(finished("a", ended="09:00"), LastRun(job="b", result="Failed"), [])
+        assert not is_recorded(
+            finished("a", ended="09:00"), TrendingScheduleStatus(last_run=LastRun(job="b", result="Failed")), []
+        )
 
 
 seconds = st.integers(0, 4).map(lambda second: at("09:00") + second * SECOND)
@@ -141,7 +165,7 @@ def finished_jobs(draw: st.DrawFn) -> list[Job]:
 @given(finished_jobs())
 def test_once_the_newest_end_is_told_none_is_left_to_tell(jobs: list[Job]) -> None:
     """Else the status would be written again and again."""
-    newest = unrecorded(jobs, None)[-1]
+    newest = unrecorded(jobs, NOTHING)[-1]
     assert unrecorded(jobs, told(newest)) == []
 
 
@@ -149,7 +173,7 @@ def test_once_the_newest_end_is_told_none_is_left_to_tell(jobs: list[Job]) -> No
 def test_what_is_kept_is_within_the_limits_and_trimming_again_deletes_nothing(
     jobs: list[Job], succeeded: int, failed: int
 ) -> None:
-    last = unrecorded(jobs, None)[-1]
+    last = unrecorded(jobs, NOTHING)[-1]
     gone = trimmed(jobs, succeeded=succeeded, failed=failed, last=last)
     left = [job for job in jobs if job.name not in gone]
     assert len(set(gone)) == len(gone)
@@ -160,4 +184,4 @@ def test_what_is_kept_is_within_the_limits_and_trimming_again_deletes_nothing(
 
 @pytest.mark.parametrize("limit", [0, 1, 5])
 def test_without_jobs_nothing_is_deleted(limit: int) -> None:
-    assert surplus([], succeeded_limit=limit, failed_limit=limit, last_run=None) == []
+    assert surplus([], succeeded_limit=limit, failed_limit=limit, status=NOTHING) == []

@@ -62,8 +62,8 @@ def has_ended(pod: Pod) -> bool:
 
 
 def has_succeeded(pod: Pod) -> bool:
-    """Tell whether a pod has run to a good end."""
-    return _status(pod).get("phase") == "Succeeded"
+    """Tell whether a pod's run has come to a good end, also where another container goes on in the pod."""
+    return _status(pod).get("phase") == "Succeeded" or (termination_of(pod) or {}).get("exitCode") == 0
 
 
 def termination_of(pod: Pod) -> Mapping[str, Any] | None:
@@ -75,9 +75,9 @@ def termination_of(pod: Pod) -> Mapping[str, Any] | None:
 def why_not_running(pod: Pod) -> str | None:
     """Return in a clause what keeps a pod that has not ended from running; None where it says nothing of it."""
     if is_taken_away(pod):
-        disruption = _disruption(pod)
-        what = f"taken away: {disruption}" if disruption else "deleted by somebody"
-        return f"its pod is being {what}; another one follows once it has ended"
+        if disruption := _disruption(pod):
+            return f"its pod is being taken away: {disruption}; another one follows once it has ended"
+        return "its pod is being deleted by somebody"
     scheduled, ready = _condition(pod, "PodScheduled"), _condition(pod, "Ready")
     if scheduled.get("status") == "False":
         if scheduled.get("reason") == "SchedulingGated":
@@ -90,6 +90,13 @@ def why_not_running(pod: Pod) -> str | None:
         # The kubelet gives a reason; the node lifecycle controller, which says it of all pods of a lost node, does not.
         return f"its pod runs on node {_node(pod)}, which does not answer"
     return None
+
+
+def why_not_over(pod: Pod) -> str | None:
+    """Return in a clause what keeps a pod from its end whose run has ended; None where nothing says."""
+    statuses = _status(pod).get("containerStatuses") or []
+    others = [each.get("name") for each in statuses if "running" in (each.get("state") or {})]
+    return f"it has run to its end, and container {others[0]} of the pod goes on" if others else None
 
 
 def is_taken_away(pod: Pod) -> bool:

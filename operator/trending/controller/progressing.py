@@ -29,7 +29,7 @@ def progressing(
     """Return status, reason and message. `refused` is why the run that is due has no Job.
 
     A pod whose container has just ended is not ready any more, for a second or so, before the Job controller notices
-    its end: that is no waiting for a pod, and not worth a status write.
+    its end, and for another before it says what that means: that is no waiting for a pod, and not worth a status write.
     """
     if not active and refused:
         return "False", "Idle", f"A run is due, and its Job cannot be created: {quote(refused)}."
@@ -38,6 +38,8 @@ def progressing(
     job = active[0]
     if seen.uid != job.uid:
         seen = Seen()
+    if any(each.ending for each in active) and written and written.message.startswith(f"Job {job.name} "):
+        return written.status, written.reason, written.message
     if any(each.runs for each in active) and not seen.waits:
         return "True", "RunActive", _running(job, written, seen)
     if seen.waits:

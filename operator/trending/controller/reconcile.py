@@ -111,6 +111,8 @@ class Reconciler:
                 return decision.wake  # the Job that the store was given has the schedule looked at before that
             if not wrote and not decision.starts:
                 self._put_off.discard(key)
+                if all(job.finished for job in jobs):
+                    self._waits.forget(key)
                 await self._recorder.record(schedule, decision.events, now)
                 wake = _wake(schedule, decision, look)
                 return wake if trimmed else min(wake or now + _TRIM_AGAIN, now + _TRIM_AGAIN)
@@ -118,7 +120,7 @@ class Reconciler:
 
     async def _step(self, schedule: Schedule, jobs: Sequence[Job], decision: Decision, now: datetime) -> bool:
         """Do the next thing that needs a status write; False where nothing does."""
-        runs = [await self._finish(schedule, job) for job in unrecorded(jobs, schedule.status.last_run)]
+        runs = [await self._finish(schedule, job) for job in unrecorded(jobs, schedule.status)]
         missed = decision.missed > 0  # once the Job is there, nothing else tells that slots before it were not run
         if runs or missed or not is_caught_up(schedule, decision) or not decision.starts:
             return await self._write(schedule, decision, decision.progress, jobs, runs, now)
@@ -164,7 +166,9 @@ class Reconciler:
             run = finish_replaced(job)
         else:
             pods = await self._kube.pods_of_job(job.namespace, job.uid)
-            run = finish(job, replace(read_pods(pods), waited=waited_for(schedule.status, job.name)))
+            remains = read_pods(pods)
+            death = remains.death or self._waits.how_ended(Key(schedule.namespace, schedule.name), job.uid)
+            run = finish(job, replace(remains, death=death, waited=waited_for(schedule.status, job.name)))
         # What a pod has left behind may be anybody's text: it must not look like a line of this log.
         message = " ".join((run.last_run.message or "").split())
         _log.info("%s/%s: %s: %s", job.namespace, job.name, run.last_run.result, message)

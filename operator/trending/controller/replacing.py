@@ -37,7 +37,7 @@ class Replacements:
         known = [job for job in self._untold.pop(key, []) if job.owner == schedule.uid]
         deleted = {job.uid for job in known}
         owned = [job for job in self._store.jobs(key) if job.owner == schedule.uid and job.uid not in deleted]
-        untold = unrecorded([*owned, *known], schedule.status.last_run)
+        untold = unrecorded([*owned, *known], schedule.status)
         active = {run.uid for run in schedule.status.active}  # that one of these ended must not look as if it were lost
         remembered = [job for job in known if job in untold or job.uid in active]
         if remembered:

@@ -25,6 +25,7 @@ from trending.controller.pods import (
     is_being_made,
     is_taken_away,
     newest_warning,
+    why_not_over,
     why_not_running,
     why_refused,
 )
@@ -117,8 +118,17 @@ class Waits:
         run = self._runs.get(key)
         return Seen(uid=run.uid, waits=run.waits, before=run.before) if run else Seen()
 
+    def how_ended(self, key: Key, uid: str) -> str | None:
+        """Return how the last pod of the Job of that uid went, as far as it was seen; nobody can look that up once the
+        pod is gone."""
+        run = self._runs.get(key)
+        if run is None or run.uid != uid:
+            return None
+        run.count_told()
+        return run.before
+
     def forget(self, key: Key) -> None:
-        """Forget a schedule that is gone."""
+        """Forget a schedule that is gone, or that has no active run and has told of its last one."""
         self._runs.pop(key, None)
 
     def pod_failed(self, pod: Pod) -> None:
@@ -132,7 +142,6 @@ class Waits:
         """Look, where it is time to, at what the active run waits for; return when to look again."""
         active = [job for job in jobs if not job.finished]
         if not active:
-            self.forget(key)
             return None
         job = active[0]
         run = self._runs.get(key)
@@ -189,7 +198,7 @@ class Waits:
         if alive:
             run.waits = why_not_running(alive[-1]) or await self._why_not_starting(job, alive[-1], now)
         elif pods:
-            run.waits = ""
+            run.waits = why_not_over(pods[-1]) or ""
         else:
             run.waits = await self._why_refused(job, now)
 

@@ -41,7 +41,7 @@ def decide(schedule: Schedule, jobs: Sequence[Job], now: datetime, *, refusal: R
             owned,
             succeeded_limit=schedule.spec.successful_jobs_history_limit,
             failed_limit=schedule.spec.failed_jobs_history_limit,
-            last_run=schedule.status.last_run,
+            status=schedule.status,
         )
     )
     if schedule.deleting:
@@ -169,7 +169,7 @@ def _not_before(schedule: Schedule, owned: Sequence[Job]) -> datetime | None:
     """
     if not schedule.spec.min_interval:
         return None
-    complete = [job.ended for job in unrecorded(owned, schedule.status.last_run) if job.finished == "Complete"]
+    complete = [job.ended for job in unrecorded(owned, schedule.status) if job.finished == "Complete"]
     last = max(filter(None, [*complete, schedule.status.last_successful_time]), default=None)
     return None if last is None else last + schedule.spec.min_interval
 
