@@ -26,8 +26,10 @@ JsonObject = dict[str, Any]
 _PAGE: Final = 500
 _TIMEOUT_SECONDS: Final = 30.0
 _CONNECTIONS: Final = 48
-"""Half as many as there are workers, and some for watches, lists and what the scheduler does not bound: more are no
-faster, and each has 256 KiB to read into."""
+"""Half as many as there are workers, and some for lists and what the scheduler does not bound: more are no faster, and
+each has 256 KiB to read into."""
+_UNLIMITED: Final = 0
+"""For watches: each has a connection for as long as it lasts, and there are two in each watched namespace."""
 _IDLE_SECONDS: Final = 75.0
 """How long a connection is kept that nobody uses: from one minute's slots to the next one's. The API server closes it
 after 90 s (k8s.io/apiserver/pkg/server/secure_serving.go)."""
@@ -48,11 +50,15 @@ class RefusedError(ApiException):
 
 
 class _Connections(RESTClientObject):
-    """The client's pool of connections."""
+    """A client's pool of connections."""
+
+    def __init__(self, configuration: Configuration, *, limit: int) -> None:
+        super().__init__(configuration)
+        self._limit = limit
 
     def _create_connector(self) -> aiohttp.TCPConnector:
         """Return the pool; the client asks for it when the first request comes."""
-        return aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE_SECONDS, ssl=self.ssl_context)
+        return aiohttp.TCPConnector(limit=self._limit, keepalive_timeout=_IDLE_SECONDS, ssl=self.ssl_context)
 
 
 class Kube:
@@ -65,8 +71,12 @@ class Kube:
     wrote: Callable[[str], None] | None = None
     """Told of each resource version of a schedule or Job that a write of ours has made: a watch delivers it later."""
 
-    def __init__(self, client: ApiClient, *, patience: Patience | None = None) -> None:
+    def __init__(
+        self, client: ApiClient, *, streams: ApiClient | None = None, patience: Patience | None = None
+    ) -> None:
+        """Watches go by `streams`, where that is given, so that they keep no request waiting for a connection."""
         self._client: Any = client  # its transport has no types
+        self._streams: Any = streams or client
         self.before_writing: Callable[[], None] = _nothing
         """Called right before each request that writes; what it raises keeps the request from being sent."""
         self._patience = patience or Patience(tries=1)
@@ -85,14 +95,13 @@ class Kube:
             await load.load_kube_config(client_configuration=configuration)
         # Where it trusts the environment, aiohttp reads ~/.netrc and looks for proxies at each request.
         configuration.client_session_kwargs = {"trust_env": bool(getproxies_environment())}
-        client: Any = ApiClient(configuration)
-        client.rest_client = _Connections(configuration)
-        client.user_agent = f"{MANAGED_BY} ({who})"
-        return cls(client, patience=Patience())
+        client, streams = (_client(configuration, who, limit=limit) for limit in (_CONNECTIONS, _UNLIMITED))
+        return cls(client, streams=streams, patience=Patience())
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        for client in (self._streams, self._client):
+            await client.close()
 
     async def _call(
         self,
@@ -192,7 +201,7 @@ class Kube:
         }
         url, headers = await self._address(path, query)
         patience = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT_SECONDS, sock_read=_SILENT_SECONDS)
-        response = (await self._client.call_api("GET", url, headers, _request_timeout=patience)).response
+        response = (await self._streams.call_api("GET", url, headers, _request_timeout=patience)).response
         async with response:
             if response.status != HTTPStatus.OK:
                 raise RefusedError(http_resp=response, body=await response.text())
@@ -272,6 +281,13 @@ class Kube:
         """Write a Lease, unless it has changed since the resource version in `body` (409)."""
         namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
         return await self._call("PUT", f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}", body=body)
+
+
+def _client(configuration: Configuration, who: str, *, limit: int) -> ApiClient:
+    client: Any = ApiClient(configuration)
+    client.rest_client = _Connections(configuration, limit=limit)
+    client.user_agent = f"{MANAGED_BY} ({who})"
+    return cast("ApiClient", client)
 
 
 def _nothing() -> None:
