@@ -16,6 +16,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from tests.unit.kube import SETTINGS, Clock, FakeKube, job_body, refusal, schedule_body
 from tests.unit.test_controller_leadership import now, virtual
+from trending.controller.answers import UnreadableError
 from trending.controller.kube import JsonObject, Kube
 from trending.controller.leadership import NotLeaderError
 from trending.controller.operator import Operator
@@ -281,6 +282,29 @@ async def test_one_that_cannot_list_when_its_turn_has_come_is_not_ready_and_give
         await asyncio.sleep(10)
         assert await operator.why_not_ready() is None
         assert (cluster.holder, len(cluster.job_names)) == ("controller-0", 1)
+
+
+@virtual
+@pytest.mark.parametrize(
+    "error", [UnreadableError("no list"), KeyError("uid"), ValueError("x"), TypeError("y")], ids=repr
+)
+async def test_whatever_keeps_it_from_listing_takes_no_process_with_it(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    cluster.give_lease_to("another")
+    async with started(cluster, monkeypatch) as operator:
+        well = cluster.schedules
+
+        def unwell(_: str | None = None) -> None:
+            raise error
+
+        monkeypatch.setattr(cluster, "schedules", unwell)
+        await asyncio.sleep(33)
+        assert await operator.why_not_live() is None
+        assert cluster.changes == ["controller-0", None]
+        monkeypatch.setattr(cluster, "schedules", well)
+        await asyncio.sleep(10)
+        assert len(cluster.job_names) == 1
 
 
 @virtual

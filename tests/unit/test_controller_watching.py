@@ -168,6 +168,34 @@ async def test_another_error_in_the_stream_is_waited_out() -> None:
     assert world.kube.lists == 0
 
 
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        ValueError("a line\nthat is too long"),
+        {"type": "ADDED", "object": {}},
+        {"type": "ERROR", "object": {"kind": "Status"}},
+        event("ADDED", "hourly-1", version=11) | {"object": {**job_body("hourly-1", version=11), "status": 5}},
+    ],
+    ids=["a line too long", "an object of none", "an error without a code", "a Job that is none"],
+)
+async def test_whatever_goes_wrong_is_told_in_a_line_and_waited_out(
+    trouble: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World([trouble], [event("ADDED", "hourly-2", version=12, uid="j2")])
+    assert await world.run() == ["hourly-2"]
+    assert world.pauses == [0.5]
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("the watch of Jobs was cut: ")
+    assert told.isprintable()
+
+
+async def test_an_event_that_cannot_be_taken_up_does_not_come_again_before_all_that_follow_it() -> None:
+    bad = {"type": "ADDED", "object": {**job_body("hourly-1", version=11), "status": 5}}
+    world = World([bad])
+    await world.run()
+    assert [version for version, _ in world.kube.asked] == ["5", "11"]
+
+
 class FailedPods(FakeKube):
     """An API server whose watch of failed pods tells these events, each stream after a version of its own."""
 

@@ -19,6 +19,7 @@ from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.client.rest import RESTClientObject
 
 from trending.api.names import GROUP, JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PLURAL, VERSION
+from trending.controller.answers import items_of, read_event, read_object, read_resource
 from trending.controller.patience import Patience
 
 JsonObject = dict[str, Any]
@@ -63,7 +64,7 @@ class _Connections(RESTClientObject):
 
 class Kube:
     """A connection to the API server. Every call raises ApiException, whose `status` is the HTTP status, where it is
-    refused."""
+    refused, and UnreadableError where the answer is none to what was asked."""
 
     answered: Callable[[str, str, str, float], None] | None = None
     """Told of each request: verb, resource, HTTP status (`error` where there was no answer), seconds."""
@@ -140,9 +141,10 @@ class Kube:
                 self.answered(*_request_of(method, path), code, time.monotonic() - began)
         if not 200 <= response.status < 300:
             raise RefusedError(http_resp=response, body=data.decode(errors="replace"))
-        result: JsonObject = json.loads(data)
+        # What a deletion answers with nobody looks at, and a version has no metadata.
+        result = read_resource(data) if method != "DELETE" and path.startswith("/api") else read_object(data)
         if self.wrote and method in ("POST", "PUT", "PATCH") and _request_of(method, path)[1].split("/")[0] in _WATCHED:
-            self.wrote(str((result.get("metadata") or {}).get("resourceVersion")))
+            self.wrote(str(result["metadata"].get("resourceVersion")))
         return result
 
     async def _address(self, path: str, query: Mapping[str, str] | None) -> tuple[str, dict[str, str]]:
@@ -160,7 +162,7 @@ class Kube:
         query = {"limit": str(_PAGE), **selectors}
         while True:
             page = await self._call("GET", path, query=query)
-            yield page["items"], page["metadata"].get("resourceVersion", "0")
+            yield items_of(page), page["metadata"].get("resourceVersion", "0")
             token = page["metadata"].get("continue")
             if not token:
                 return
@@ -204,9 +206,9 @@ class Kube:
         response = (await self._streams.call_api("GET", url, headers, _request_timeout=patience)).response
         async with response:
             if response.status != HTTPStatus.OK:
-                raise RefusedError(http_resp=response, body=await response.text())
+                raise RefusedError(http_resp=response, body=(await response.read()).decode(errors="replace"))
             async for line in response.content:
-                yield json.loads(line)
+                yield read_event(line)
 
     async def get_schedule(self, namespace: str, name: str) -> JsonObject:
         """Read a schedule as it is now."""
@@ -315,7 +317,7 @@ def why_failed(error: Exception) -> str:
     """Return why a request has failed: in the API server's words, else by the kind of error, on one line."""
     if isinstance(error, ApiException):
         return reason_of(error)
-    return f"{type(error).__name__}: {error}"
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def reason_of(error: ApiException) -> str:

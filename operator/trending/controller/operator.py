@@ -233,7 +233,7 @@ class Operator:
         while True:
             try:
                 await self.resync()
-            except (NotListedError, *_TRANSPORT_ERRORS):
+            except Exception:  # noqa: BLE001 (whatever it is, another may do better, and it is tried again)
                 if (why := self._why_not_listed) != told:
                     _log.warning("listing everything before leading failed: %s", why)
                 told = why

@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-import aiohttp
 from kubernetes.aio.client.exceptions import ApiException
 
 from trending.controller.kube import JsonObject, Kube, why_failed
@@ -28,7 +27,6 @@ _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 _SHORTEST_WATCH: Final = 1.0
 """Seconds: a stream that ends sooner and has told nothing was not meant to last, so another is not opened at once."""
-_TROUBLES: Final = (ApiException, aiohttp.ClientError, OSError, TimeoutError, json.JSONDecodeError)
 
 
 class ExpiredError(Exception):
@@ -91,7 +89,7 @@ class Watch:
             except ExpiredError:
                 _log.info("the watch of %s%s is too far behind: they are listed anew", self.kind, self._where)
                 self.version = ""
-            except _TROUBLES as error:
+            except Exception as error:  # noqa: BLE001 (whatever it is, a new process would do no better)
                 await self._pause(error)
 
     async def _watch(self) -> None:
@@ -113,8 +111,8 @@ class Watch:
             if body.get("code") == _GONE:
                 raise ExpiredError
             raise ApiException(status=body.get("code"), reason=body.get("message"), body=json.dumps(body))
+        self.version = body["metadata"]["resourceVersion"]  # first: one that cannot be taken up is not to come again
         self.take(kind, body)
-        self.version = body["metadata"]["resourceVersion"]
 
     async def _pause(self, error: Exception) -> None:
         """Wait before trying again: half a second, then twice as long each time, up to half a minute."""
