@@ -193,6 +193,14 @@ async def test_a_controller_that_starts_anew_tells_the_newest_slot_that_another_
     assert (told.of("trending_missed_total"), told.of("trending_last_missed_time_seconds")) == (0, epoch("11:00"))
 
 
+async def test_one_that_leads_again_tells_the_slot_that_another_found_to_be_missed_after_its_own(hourly: World) -> None:
+    await hourly.look()
+    await hourly.look("12:00:10")
+    hourly.kube._schedules["default", "hourly"]["status"]["lastMissedTime"] = "2026-11-23T15:00:00Z"
+    hourly.store.put_schedule(hourly.kube._versioned(hourly.kube._schedules["default", "hourly"]))
+    assert read(hourly).of("trending_last_missed_time_seconds") == epoch("15:00")
+
+
 async def test_a_run_by_hand_is_no_late_start(hourly: World) -> None:
     hourly.kube.annotate(requestedAt="now")
     await hourly.look()

@@ -106,8 +106,9 @@ def _next_schedule_time(schedule: Schedule, _: Tally) -> Iterator[Sample]:
 
 
 def _last_missed_time(schedule: Schedule, tally: Tally) -> Iterator[Sample]:
-    """An alert asks what is new: when a slot's miss was found may be long after the slot, and is told by no status."""
-    instant = tally.missed_time or schedule.status.last_missed_time
+    """An alert asks what is new: when a slot's miss was found may be long after the slot, and is told by no status.
+    What another controller has found since then, while it led, the status alone tells."""
+    instant = max(filter(None, (tally.missed_time, schedule.status.last_missed_time)), default=None)
     yield "", (), instant.timestamp() if instant else 0.0
 
 
@@ -219,8 +220,8 @@ FAMILIES: Final = (
     Family(
         name="trending_last_missed_time_seconds",
         kind="gauge",
-        help="When this controller last found that slots had passed without a run; where it never did, the newest such "
-        "slot that the status tells of. 0 where there never was one.",
+        help="When this controller last found that slots had passed without a run, or the newest such slot that the "
+        "status tells of, whichever is later. 0 where there never was one.",
         samples=_last_missed_time,
     ),
 )
