@@ -20,6 +20,7 @@ from trending.controller.answers import UnreadableError
 from trending.controller.kube import JsonObject, Kube
 from trending.controller.leadership import NotLeaderError
 from trending.controller.operator import Operator
+from trending.controller.patience import UnreachableError
 from trending.controller.settings import Settings
 from trending.controller.store import Key
 from trending.schedule.observed import Schedule
@@ -305,6 +306,31 @@ async def test_whatever_keeps_it_from_listing_takes_no_process_with_it(
         monkeypatch.setattr(cluster, "schedules", well)
         await asyncio.sleep(10)
         assert len(cluster.job_names) == 1
+
+
+@virtual
+async def test_one_that_gets_no_answer_gives_the_lease_back_though_the_periodic_listing_hangs_as_well(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """About the worst that can be: seconds of refusals, then a listing that waits for another, and gets no answer."""
+    cluster.give_lease_to("another")
+    async with started(cluster, monkeypatch) as operator:
+        cluster.forbidden.add("")
+        await asyncio.sleep(13)
+        assert cluster.holder == "controller-0"
+        await asyncio.sleep(6)
+
+        async def no_answer(_: str | None = None) -> AsyncIterator[tuple[list[JsonObject], str]]:
+            await asyncio.sleep(30)
+            if operator.decides():
+                yield [], "0"
+            raise UnreachableError("the API server does not answer: TimeoutError")
+
+        monkeypatch.setattr(cluster, "schedules", no_answer)
+        periodic = asyncio.create_task(operator.resync())
+        await asyncio.sleep(62)
+        assert cluster.changes == ["controller-0", None]
+        await asyncio.gather(periodic, return_exceptions=True)
 
 
 @virtual
