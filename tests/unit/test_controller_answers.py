@@ -92,6 +92,7 @@ async def test_a_whole_page_is_told_in_one_line_that_is_not_long(kube: Kube, pro
 
 def test_of_any_error_one_line_is_told() -> None:
     assert why_failed(ValueError("two\nlines")) == "ValueError: two lines"
+    assert why_failed(TimeoutError()) == "TimeoutError"
 
 
 async def test_a_deletion_is_done_whatever_its_answer_holds(kube: Kube, proxy: Proxy) -> None:

@@ -173,7 +173,7 @@ async def test_while_the_api_server_does_not_answer_it_is_live_and_not_ready(
     async with started(kube, monkeypatch) as (operator, _):
         monkeypatch.setattr(kube, "get_version", hangs)
         assert await operator.why_not_live() is None
-        assert await operator.why_not_ready() == "the API server does not answer: TimeoutError: "
+        assert await operator.why_not_ready() == "the API server does not answer: TimeoutError"
 
 
 async def test_when_everything_was_last_listed_is_a_metric(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:

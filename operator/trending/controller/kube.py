@@ -317,7 +317,8 @@ def why_failed(error: Exception) -> str:
     """Return why a request has failed: in the API server's words, else by the kind of error, on one line."""
     if isinstance(error, ApiException):
         return reason_of(error)
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def reason_of(error: ApiException) -> str:
