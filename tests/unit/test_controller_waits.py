@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.kube import Clock, FakeKube, at, job_body, refusal, report, schedule_body
 from tests.unit.test_controller_pods import UNSCHEDULABLE, condition, died, disrupted, pod, waiting
-from tests.unit.test_controller_reconcile import World, is_at_rest, job_at
+from tests.unit.test_controller_reconcile import HOURLY, World, is_at_rest, job_at
 from trending.controller.store import Key
 from trending.controller.waits import Waits
 from trending.report import write_termination_message
@@ -409,6 +409,7 @@ async def test_a_run_that_has_ended_well_beside_another_container_that_goes_on_i
     await world.look("09:20")
     await world.look("09:20:10")
     assert message(world).endswith("it has run to its end, and container proxy of the pod goes on.")
+    assert world.reconciler._waits.seen(HOURLY).before is None
 
 
 async def test_a_failed_attempt_is_told_while_the_next_one_runs_also_by_a_controller_that_starts_then(
