@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, example, given, reject
 from hypothesis import strategies as st
 
+from tests.unit.cron_fields import field
 from trending.schedule.cron import Cron, InvalidScheduleError, parse_schedule
 from trending.schedule.gaps import gaps
 from trending.schedule.slots import CronSlots, Slots, slots_of, upcoming
@@ -57,17 +58,6 @@ CHANGES = {
     "Pacific/Easter": ["2026-04-05T03:00", "2026-09-06T04:00"],
     "Pacific/Apia": ["2011-12-30T10:00"],
 }
-
-
-def field(least: int, most: int) -> st.SearchStrategy[str]:
-    number = st.integers(least, most)
-    return st.one_of(
-        st.just("*"),
-        number.map(str),
-        st.integers(1, most).map("*/{}".format),
-        st.tuples(number, number).map(lambda pair: f"{min(pair)}-{max(pair)}"),
-        st.lists(number, min_size=2, max_size=5).map(lambda numbers: ",".join(map(str, numbers))),
-    )
 
 
 expressions = st.tuples(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.cron_fields import field
 from trending.schedule.cron import Cron, InvalidScheduleError, parse_schedule
 from trending.schedule.slots import CronSlots, EverySlots, Slots, slots_of
 from trending.schedule.zone import load_zone
@@ -198,18 +199,7 @@ def test_every_is_the_same_in_every_zone(zone: str) -> None:
     assert slots_of("@every 1h", zone, base=base).next(base + 5 * HOUR) == base + 6 * HOUR
 
 
-def _field(least: int, most: int) -> st.SearchStrategy[str]:
-    number = st.integers(least, most)
-    return st.one_of(
-        st.just("*"),
-        number.map(str),
-        st.integers(1, most).map("*/{}".format),
-        st.tuples(number, number).map(lambda pair: f"{min(pair)}-{max(pair)}"),
-        st.tuples(number, number).map("{0[0]},{0[1]}".format),
-    )
-
-
-expressions = st.tuples(_field(0, 59), _field(0, 23), _field(1, 28), _field(1, 12), _field(0, 6)).map(" ".join)
+expressions = st.tuples(field(0, 59), field(0, 23), field(1, 28), field(1, 12), field(0, 6)).map(" ".join)
 instants = st.datetimes(datetime(2015, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001 (hypothesis adds the zone itself)
     lambda moment: moment.replace(microsecond=0)
 )

@@ -12,7 +12,7 @@ from typing import Final
 from kubernetes.aio.client.exceptions import ApiException
 
 from trending.api.names import GROUP, PLURAL
-from trending.controller.kube import Kube, reason_of, why_failed
+from trending.controller.kube import JsonObject, Kube, reason_of, why_failed
 from trending.controller.store import Key, Store
 
 _log = logging.getLogger(__name__)
@@ -123,20 +123,26 @@ class Listing:
         return False
 
     async def _list(self, namespace: str | None) -> None:
-        version, keys, uids = 0, [], []
+        version, keys = 0, []
         async for page, listed in self._kube.schedules(namespace):
             version = int(listed)
             for body in page:
                 self._store.put_schedule(body)
                 keys.append(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
         self._store.keep_schedules(keys, version, namespace=namespace)
-        async for page, listed in self._kube.jobs(namespace):
-            version = int(listed)
-            for body in page:
-                self._store.put_job(body)
-                uids.append(body["metadata"]["uid"])
-        self._store.keep_jobs(uids, version, namespace=namespace)
-        self.job_versions[namespace] = str(version)
+        self.job_versions[namespace] = await list_jobs(self._kube, self._store, namespace, put=self._store.put_job)
+
+
+async def list_jobs(kube: Kube, store: Store, namespace: str | None, *, put: Callable[[JsonObject], None]) -> str:
+    """Have `put` put each Job into a store, which forgets those that are gone; return the list's resource version."""
+    version, uids = "", []
+    async for page, listed in kube.jobs(namespace):
+        version = listed
+        for body in page:
+            put(body)
+            uids.append(body["metadata"]["uid"])
+    store.keep_jobs(uids, int(version), namespace=namespace)
+    return version
 
 
 def _why_not(error: ApiException) -> str:

@@ -18,6 +18,7 @@ from typing import ClassVar, Final
 from kubernetes.aio.client.exceptions import ApiException
 
 from trending.controller.kube import JsonObject, Kube, why_failed
+from trending.controller.listing import list_jobs
 from trending.controller.store import Store
 
 _log = logging.getLogger(__name__)
@@ -156,15 +157,12 @@ class JobWatch(Watch):
 
     async def read(self) -> str:
         """Put all Jobs into the store, and have it forget those that are gone."""
-        version, uids = "", []
-        async for page, listed in self.kube.jobs(self.namespace):
-            version = listed
-            for body in page:
-                self._observe("jobs", None, "")
-                self._store.put_job(body)
-                uids.append(body["metadata"]["uid"])
-        self._store.keep_jobs(uids, int(version), namespace=self.namespace)
-        return version
+
+        def put(body: JsonObject) -> None:
+            self._observe("jobs", None, "")
+            self._store.put_job(body)
+
+        return await list_jobs(self.kube, self._store, self.namespace, put=put)
 
     def take(self, kind: str, body: JsonObject) -> None:
         """Put a Job into the store, or have it forget one."""
